@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+var binary struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// Binary is the parlance binary to test: $PARLANCE_BIN, or one built from the
+// checkout this package stands in, once per process.
+func Binary() (string, error) {
+	binary.once.Do(func() {
+		if p := os.Getenv("PARLANCE_BIN"); p != "" {
+			binary.path, binary.err = filepath.Abs(p)
+			return
+		}
+		// One path for all test processes of a machine's user would race with
+		// another checkout: the cache of go build makes the repeat cheap.
+		dir, err := os.MkdirTemp("", "parlance-bin-")
+		if err != nil {
+			binary.err = err
+			return
+		}
+		binary.path = filepath.Join(dir, "parlance")
+		cmd := exec.Command("go", "build", "-o", binary.path, "./cmd/parlance")
+		cmd.Dir = Root()
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			_ = os.RemoveAll(dir)
+			binary.err = fmt.Errorf("server: build: %w\n%s", err, out)
+		}
+	})
+	return binary.path, binary.err
+}
+
+// CleanBinary removes what Binary built; for TestMain.
+func CleanBinary() {
+	if os.Getenv("PARLANCE_BIN") == "" && binary.path != "" {
+		_ = os.RemoveAll(filepath.Dir(binary.path))
+	}
+}
+
+// Root is the root of the checkout.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+func (s *Server) parlance(ctx context.Context, o Options) error {
+	bin, err := Binary()
+	if err != nil {
+		return err
+	}
+	addr := func(old string) string {
+		if old != "" {
+			return old
+		}
+		return "127.0.0.1:0"
+	}
+	args := append([]string{"demo", "--data", filepath.Join(s.Dir, "data"), "--domain", Domain,
+		"--http", addr(s.HTTP), "--c2s", addr(s.C2S), "--c2s-tls", addr(s.C2STLS)}, o.Args...)
+	if err := s.run(bin, args, o.Env); err != nil {
+		return err
+	}
+	return s.wait(ctx, func() bool {
+		for _, line := range strings.Split(s.out.String(), "\n") {
+			f := strings.Fields(line)
+			if len(f) < 3 || f[0] != "listening" {
+				continue
+			}
+			switch f[1] {
+			case "c2s":
+				s.C2S = f[2]
+			case "c2s-tls":
+				s.C2STLS = f[2]
+			case "http":
+				s.HTTP = f[2]
+				s.WebSocket = "wss://" + f[2] + "/ws"
+			}
+		}
+		return s.C2S != "" && s.C2STLS != "" && s.WebSocket != "" && accepts(s.C2S) && accepts(s.HTTP)
+	})
+}
+
+// wait polls an external process, the one thing that sends no event.
+func (s *Server) wait(ctx context.Context, ready func() bool) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-s.exited:
+			return fmt.Errorf("server: %s ended before it was ready: %v", s.Kind, s.waitErr)
+		case <-ctx.Done():
+			return errors.New("server: " + string(s.Kind) + " was not ready in time")
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func accepts(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
