@@ -1,0 +1,154 @@
+package server
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+)
+
+// Config is everything an operator can set. The tags are the documentation:
+// "doc" is what `parlance config example` prints above the key, "live" marks a
+// key that a reload may change while the server runs (every other one needs a
+// restart).
+type Config struct {
+	Domain  string  `toml:"domain" doc:"The part behind the @ in your people's addresses. It can't be changed later without new accounts."`
+	Name    string  `toml:"name" doc:"What the web client calls this place."`
+	Data    string  `toml:"data" doc:"Folder for everything the server keeps. A relative path counts from this file's folder (without a file: from the working folder)."`
+	Storage Storage `toml:"storage"`
+	Listen  Listen  `toml:"listen"`
+	TLS     TLS     `toml:"tls"`
+	Login   Login   `toml:"login"`
+	Limits  Limits  `toml:"limits"`
+	Log     Log     `toml:"log"`
+}
+
+// Storage says where records, accounts and rosters are kept.
+type Storage struct {
+	DSN string `toml:"dsn" doc:"Empty: SQLite at DATA/parlance.db. \"sqlite:PATH\" for another file, \"postgres://user:password@host/database\" for PostgreSQL."`
+}
+
+// Listen holds the addresses; an empty list switches a listener off.
+type Listen struct {
+	C2S    []string `toml:"c2s" doc:"XMPP clients with STARTTLS (RFC 6120 §5)."`
+	C2STLS []string `toml:"c2s_tls" doc:"XMPP clients with TLS from the first byte (XEP-0368)."`
+	HTTPS  []string `toml:"https" doc:"Web client, WebSocket (RFC 7395) and, chosen by ALPN \"xmpp-client\", any XMPP client too: with this alone a firewall needs one hole."`
+	Admin  string   `toml:"admin" doc:"Unix socket for parlance user and the like. Empty: DATA/admin.sock."`
+}
+
+// TLS holds the certificate of the domain.
+type TLS struct {
+	Cert       string `toml:"cert" live:"yes" doc:"PEM file with the certificate and its chain; must name the domain. Empty: one signed by an own authority is made in DATA (people must then trust DATA/ca.pem)."`
+	Key        string `toml:"key" live:"yes" doc:"PEM file with its private key."`
+	MinVersion string `toml:"min_version" doc:"Oldest TLS version spoken: \"1.2\" or \"1.3\"."`
+}
+
+// Login says how people prove who they are.
+type Login struct {
+	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS."`
+	ScramIterations    int      `toml:"scram_iterations" doc:"PBKDF2 rounds of newly set passwords (XEP-0438: at least 10000)."`
+	MinPassword        int      `toml:"min_password" doc:"Shortest password that can be set; 8 is the floor."`
+	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
+	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
+	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
+}
+
+// Limits bound what one client can cost. They are announced by XEP-0478 where it has a word for them.
+type Limits struct {
+	Negotiation         Duration `toml:"negotiation" doc:"Time a connection has from its first byte to a bound session."`
+	TLSHandshake        Duration `toml:"tls_handshake" doc:"Time a TLS handshake may take."`
+	PreAuthBytes        Size     `toml:"pre_auth_bytes" doc:"One element before login (RFC 6120 §13.12: at least 10000 bytes)."`
+	PreAuthLoginBytes   Size     `toml:"pre_auth_login_bytes" doc:"One SASL auth or response element under TLS: tickets and tokens are long."`
+	PreAuthMemory       Size     `toml:"pre_auth_memory" doc:"All connections that are not logged in together."`
+	PreAuthElements     int      `toml:"pre_auth_elements" doc:"Elements before login."`
+	PreAuthPerAddress   int      `toml:"pre_auth_per_address" doc:"Connections of one client address that are not logged in."`
+	PreAuthConnections  int      `toml:"pre_auth_connections" doc:"Connections that are not logged in, all together."`
+	StanzaBytes         Size     `toml:"stanza_bytes" doc:"One stanza of a client."`
+	StanzaDepth         int      `toml:"stanza_depth" doc:"Elements within elements."`
+	StanzaElements      int      `toml:"stanza_elements" doc:"Elements in one stanza."`
+	StanzaAttributes    int      `toml:"stanza_attributes" doc:"Attributes of one element."`
+	StanzaNamespaces    int      `toml:"stanza_namespaces" doc:"Namespace declarations in one stanza."`
+	SessionsPerAccount  int      `toml:"sessions_per_account" doc:"Devices one person may have online at once."`
+	UnackedStanzas      int      `toml:"unacked_stanzas" doc:"Stanzas kept for a client that has not acknowledged them (XEP-0198)."`
+	UnackedBytes        Size     `toml:"unacked_bytes" doc:"The same in bytes."`
+	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
+	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level  string `toml:"level" live:"yes" doc:"\"debug\", \"info\", \"warn\" or \"error\"."`
+	Format string `toml:"format" doc:"\"text\" or \"json\"."`
+}
+
+// Default is what holds where the file says nothing, and all of it without a file.
+func Default() *Config {
+	return &Config{
+		Domain: "localhost",
+		Name:   "Parlance",
+		Data:   "parlance-data",
+		Listen: Listen{
+			C2S:    []string{":5222"},
+			C2STLS: []string{":5223"},
+			HTTPS:  []string{":8443"},
+		},
+		TLS: TLS{MinVersion: "1.2"},
+		Login: Login{
+			Mechanisms: []string{
+				"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
+			},
+			ScramIterations:    10000,
+			MinPassword:        12,
+			FailuresPerAccount: 20,
+			FailuresPerSource:  60,
+		},
+		Limits: Limits{
+			Negotiation:         Duration(30 * time.Second),
+			TLSHandshake:        Duration(10 * time.Second),
+			PreAuthBytes:        10000,
+			PreAuthLoginBytes:   64 * KiB,
+			PreAuthMemory:       64 * MiB,
+			PreAuthElements:     32,
+			PreAuthPerAddress:   50,
+			PreAuthConnections:  20000,
+			StanzaBytes:         256 * KiB,
+			StanzaDepth:         50,
+			StanzaElements:      4096,
+			StanzaAttributes:    64,
+			StanzaNamespaces:    64,
+			SessionsPerAccount:  20,
+			UnackedStanzas:      500,
+			UnackedBytes:        1 * MiB,
+			ResumeWindow:        Duration(10 * time.Minute),
+			HibernatingSessions: 10,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// DSN is the storage's connection string with the default filled in.
+func (c *Config) DSN() string {
+	if c.Storage.DSN != "" {
+		return c.Storage.DSN
+	}
+	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// AdminSocket is the path of the local admin socket.
+func (c *Config) AdminSocket() string {
+	if c.Listen.Admin != "" {
+		return c.Listen.Admin
+	}
+	return filepath.Join(c.Data, "admin.sock")
+}
+
+// SelfMade says that no certificate is configured, so that the server makes its own.
+func (c *Config) SelfMade() bool { return c.TLS.Cert == "" && c.TLS.Key == "" }
+
+// LogLevel is log.level as slog knows it; info if it is none of ours (Check refuses that).
+func (c *Config) LogLevel() slog.Level {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return slog.LevelInfo
+	}
+	return l
+}
