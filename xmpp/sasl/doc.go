@@ -1,0 +1,18 @@
+// Package sasl is the server side of SASL for XMPP: which mechanisms a
+// connection may use, and the exchange of each.
+//
+// Specifications: RFC 6120 §6 (SASL in XMPP, failure conditions §6.5), RFC 5802
+// (SCRAM, channel binding flags §6), RFC 7677 (SCRAM-SHA-256), RFC 9266
+// (tls-exporter), RFC 5929 §4 (tls-server-end-point), RFC 4616 (PLAIN), RFC
+// 7628 (OAUTHBEARER), RFC 4013 (SASLprep of passwords), XEP-0440 (names of the
+// binding types).
+//
+// Every edge that lets a person in uses it: Config.Mechanisms for what is
+// offered, Config.Start for one exchange, Exchange.Next per message. Secrets
+// come from Credentials, which im/account meets.
+//
+// It has no tables, goroutines, locks or sockets; an Exchange belongs to the
+// goroutine of its connection. It does not decide how often someone may try
+// (im/account does), does not read or write XML, and knows no passwords beyond
+// the call that carries one.
+package sasl

@@ -1,0 +1,169 @@
+package sasl
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/parlance-im/parlance/xmpp/jid"
+)
+
+// Names of the mechanisms.
+const (
+	ScramSHA256Plus = "SCRAM-SHA-256-PLUS"
+	ScramSHA1Plus   = "SCRAM-SHA-1-PLUS"
+	ScramSHA256     = "SCRAM-SHA-256"
+	ScramSHA1       = "SCRAM-SHA-1"
+	OAuthBearer     = "OAUTHBEARER"
+	Plain           = "PLAIN"
+)
+
+// Conditions of RFC 6120 §6.5 this package and its Credentials answer with.
+const (
+	Aborted              = "aborted"
+	AccountDisabled      = "account-disabled"
+	EncryptionRequired   = "encryption-required"
+	IncorrectEncoding    = "incorrect-encoding"
+	InvalidAuthzid       = "invalid-authzid"
+	InvalidMechanism     = "invalid-mechanism"
+	MalformedRequest     = "malformed-request"
+	NotAuthorized        = "not-authorized"
+	TemporaryAuthFailure = "temporary-auth-failure"
+)
+
+// Failure ends an exchange: a condition of RFC 6120 §6.5, what the person may
+// read, and for the log alone the cause.
+type Failure struct {
+	Condition string
+	Text      string
+	Retry     time.Duration // when a new attempt makes sense; 0 if that is not known
+	Cause     error         // never shown to the peer
+}
+
+func (f *Failure) Error() string {
+	s := "sasl: " + f.Condition
+	if f.Text != "" {
+		s += ": " + f.Text
+	}
+	if f.Cause != nil {
+		s += ": " + f.Cause.Error()
+	}
+	return s
+}
+
+func (f *Failure) Unwrap() error { return f.Cause }
+
+// Fail makes a Failure.
+func Fail(condition, text string) *Failure { return &Failure{Condition: condition, Text: text} }
+
+// Denied is the one answer to a wrong password, an unknown account and a dead
+// token: they must not differ (HARDENING A6).
+func Denied() *Failure { return Fail(NotAuthorized, "Wrong user name or password.") }
+
+// failure turns what Credentials returned into a Failure. An error that is
+// none already is trouble of ours, not of the person's (RFC 6120 §6.5.11).
+func failure(err error) *Failure {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f
+	}
+	return &Failure{Condition: TemporaryAuthFailure, Text: "The server cannot check passwords now.", Cause: err}
+}
+
+// Exchange is one attempt of one peer. It is used by one goroutine.
+type Exchange interface {
+	// Next takes the peer's next message and gives the answer. A nil response
+	// at the start says that the peer sent no initial response (an empty one
+	// is not nil), and is answered with an empty challenge. With done, the
+	// challenge is the additional data of <success/> (RFC 6120 §6.4.6). The
+	// error is always a *Failure, and final.
+	Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error)
+	// JID is the bare JID that has logged in; zero until Next says done.
+	JID() jid.JID
+}
+
+// Config says what a listener lets people do.
+type Config struct {
+	// Domain is the host people log in to; a user name without one is in it.
+	Domain string
+	// AllowPlain permits login on a connection without TLS. Only a loopback
+	// listener whose configuration says so sets it.
+	AllowPlain bool
+	// Only, if not empty, lists the mechanisms to offer; others are left out.
+	Only []string
+
+	nonce func() string // tests alone: the server's part of the SCRAM nonce
+}
+
+// ranking is strongest first. OAUTHBEARER stands before PLAIN: a token that
+// lives five minutes is less to lose than a password.
+func ranking() []string {
+	return []string{ScramSHA256Plus, ScramSHA1Plus, ScramSHA256, ScramSHA1, OAuthBearer, Plain}
+}
+
+// Known says whether a mechanism of this name exists here.
+func Known(mech string) bool { return slices.Contains(ranking(), mech) }
+
+// Mechanisms lists what to offer on a connection, strongest first; nothing at
+// all on a plaintext one, unless AllowPlain (HARDENING A2).
+func (c Config) Mechanisms(b Binding) []string {
+	if !b.TLS && !c.AllowPlain {
+		return nil
+	}
+	var out []string
+	for _, m := range ranking() {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, m) {
+			continue
+		}
+		switch m {
+		case ScramSHA256Plus, ScramSHA1Plus:
+			// RFC 5802 §6: -PLUS is offered only with channel binding at hand.
+			if len(b.Types()) == 0 {
+				continue
+			}
+		case OAuthBearer:
+			// RFC 7628 §3: TLS is required, loopback or not.
+			if !b.TLS {
+				continue
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// Start begins an exchange of a mechanism that Mechanisms offers for b.
+// The error is a *Failure.
+func (c Config) Start(mech string, b Binding, creds Credentials) (Exchange, error) {
+	if !b.TLS && !c.AllowPlain {
+		return nil, Fail(EncryptionRequired, "Log in over TLS.") // RFC 6120 §6.5.3
+	}
+	if !slices.Contains(c.Mechanisms(b), mech) {
+		return nil, Fail(InvalidMechanism, "This mechanism is not offered here.") // RFC 6120 §6.5.7
+	}
+	switch mech {
+	case Plain:
+		return &plain{conf: c, creds: creds}, nil
+	case OAuthBearer:
+		return &bearer{conf: c, creds: creds}, nil
+	default:
+		return newScram(c, mech, b, creds), nil
+	}
+}
+
+// Decode reads the text of <auth/> or <response/>: "" gives nil (nothing was
+// sent), "=" an empty message (RFC 6120 §6.4.2). The error is a *Failure.
+func Decode(text string) ([]byte, error) {
+	switch text {
+	case "":
+		return nil, nil
+	case "=":
+		return []byte{}, nil
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, Fail(IncorrectEncoding, "The message is not base64.") // RFC 6120 §6.5.5
+	}
+	return b, nil
+}
