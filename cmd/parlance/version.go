@@ -8,8 +8,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is stamped by `make build` (-ldflags -X); never written to otherwise.
-var version = "dev"
+// Stamped by `make build` (-ldflags -X); never written to otherwise.
+var (
+	version  = "dev"
+	revision = ""
+)
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -24,22 +27,25 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// commit is the revision the Go command recorded, with a + if the tree was changed.
+// commit is the stamped revision, else the one the Go command recorded.
 func commit() string {
+	if revision != "" {
+		return revision
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	revision, changed := "unknown", ""
+	found, changed := "unknown", ""
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			revision = s.Value
+			found = s.Value
 		case "vcs.modified":
 			if s.Value == "true" {
 				changed = " (with local changes)"
 			}
 		}
 	}
-	return revision + changed
+	return found + changed
 }

@@ -1,0 +1,152 @@
+# Parlance: `make demo` runs a sample company, `make test` runs every test.
+# `make help` lists the rest.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+GO      ?= go
+VERSION := $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(COMMIT)
+BIN     := $(CURDIR)/bin/parlance
+STAGE   := @tools/stage
+export PARLANCE_BIN := $(BIN)
+
+# command-or-file:Debian package. What `make test` needs beside Go and Node.
+TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
+	'/usr/lib/python3/dist-packages/slixmpp:python3-slixmpp' \
+	'/usr/lib/postgresql/*/bin/postgres:postgresql' \
+	chromium:chromium prosody:prosody profanity:profanity strace:strace tmux:tmux openssl:openssl
+
+WEB_SOURCES  := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/screenshots/*' -not -path 'web/src/paraglide/*' -not -name '*.go' 2>/dev/null)
+GO_FILES      = $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './interop/out/*')
+# Whole-system tests start the built binary and other servers: they run alone, after the rest.
+UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench' -e '/parlance$$')
+RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
+INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
+
+.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz bench dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: web build ## build web and server, run a sample company
+	@exec $(BIN) demo $(DEMO)
+
+build: ## build bin/parlance
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parlance
+
+# --- web -----------------------------------------------------------------
+
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "error: Node.js 20.19 or newer with npm is needed to build the web client"; exit 1; }
+	@node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a<20||(a===20&&b<19)) { console.log("error: Node.js "+process.versions.node+" is too old: 20.19 or newer is needed"); process.exit(1) }'
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json | node
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run --silent build
+	@touch $@
+
+web: web/dist/index.html ## build the web client into web/dist
+
+web-check: web/node_modules/.package-lock.json
+	cd web && npm run --silent check
+
+web-test: web/node_modules/.package-lock.json
+	cd web && npm run --silent test
+
+e2e: ## two browsers chat through the built binary
+	cd web && npm run --silent e2e
+
+# --- everything ----------------------------------------------------------
+
+test: ## every test, stage by stage; installs what it needs
+	@mkdir -p bin/stage && rm -f bin/stage/times
+	$(STAGE) packages  $(MAKE) packages
+	$(STAGE) web       $(MAKE) web
+	$(STAGE) build     $(MAKE) build
+	$(STAGE) fmt       $(MAKE) fmt
+	$(STAGE) vet       $(MAKE) vet
+	$(STAGE) lint      $(MAKE) lint
+	$(STAGE) house     $(MAKE) house
+	$(STAGE) specref   $(MAKE) specref
+	$(STAGE) web-check $(MAKE) web-check
+	$(STAGE) web-test  $(MAKE) web-test
+	$(STAGE) unit      $(MAKE) go-unit
+	$(STAGE) race      $(MAKE) go-race
+	$(STAGE) interop   $(MAKE) go-interop
+	$(STAGE) e2e       $(MAKE) e2e
+	@echo "All stages passed:" && cat bin/stage/times
+
+packages:
+	@mkdir -p bin
+	@tools/packages $(TEST_PACKAGES)
+
+check: ## format, vet, static analysis, house rules, docs, short unit tests (< 60 s)
+	@mkdir -p bin/stage && rm -f bin/stage/times
+	$(STAGE) fmt     $(MAKE) fmt
+	$(STAGE) vet     $(MAKE) vet
+	$(STAGE) lint    $(MAKE) lint
+	$(STAGE) house   $(MAKE) house
+	$(STAGE) specref $(MAKE) specref
+	$(STAGE) unit    $(MAKE) unit
+	@echo "All stages passed:" && cat bin/stage/times
+
+fmt:
+	@bad=$$(gofmt -l $(GO_FILES)); if [ -n "$$bad" ]; then echo "error: not formatted by gofmt:" $$bad; exit 1; fi
+
+vet:
+	@$(GO) vet ./...
+
+bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
+	@mkdir -p bin
+	cd tools/lint && $(GO) build -o ../../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+lint: bin/staticcheck
+	@bin/staticcheck ./...
+
+house: ## imports, doors, sizes, package docs (the tests in the root folder)
+	@$(GO) test -count=1 .
+
+specref: ## spec citations are real; generated files are fresh
+	@$(GO) run ./tools/specref -check
+
+generate: ## write the generated files (docs/spec-index.md, deploy/parlance.example.toml)
+	@$(GO) run ./tools/specref
+
+unit:
+	@$(GO) test -short $(UNIT)
+
+go-unit:
+	@$(GO) test -timeout 10m $(UNIT)
+
+go-race:
+	@$(GO) test -race -short -timeout 15m $(RACE)
+
+go-interop:
+	@$(GO) test -p 1 -timeout 30m $(INTEROP)
+
+interop: build ## conversations and independent clients against the built binary
+	@$(MAKE) go-interop
+
+race: ## the concurrent packages under the race detector
+	@$(GO) test -race -timeout 30m $(RACE)
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
+	@tools/fuzz $(FUZZTIME)
+
+bench: web build ## measure, write bench/README.md
+	@$(GO) run ./bench/cmd/load all --bin $(BIN) --out bench/README.md
+
+dev: build ## demo server and a web client that reloads as you edit
+	@tools/dev $(BIN)
+
+clean: ## remove what was built
+	rm -rf bin web/dist/assets web/dist/*.html
