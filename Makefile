@@ -117,7 +117,9 @@ house: ## imports, doors, sizes, package docs (the tests in the root folder)
 specref: ## spec citations are real; generated files are fresh
 	@$(GO) run ./tools/specref -check
 
-generate: ## write the generated files (docs/spec-index.md, deploy/parlance.example.toml)
+generate: ## write the generated files (docs/spec-index.md, docs/parlance.example.toml)
+	@$(GO) run ./cmd/parlance config example >docs/parlance.example.toml.new
+	@mv docs/parlance.example.toml.new docs/parlance.example.toml
 	@$(GO) run ./tools/specref
 
 unit:

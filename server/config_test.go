@@ -23,6 +23,17 @@ func TestExample_loadsAsTheDefaults(t *testing.T) {
 	}
 }
 
+// The copy in docs is for readers without the binary; `make generate` renews it.
+func TestExample_copyInDocsIsFresh(t *testing.T) {
+	got, err := os.ReadFile("../docs/parlance.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(Example()), string(got)); diff != "" {
+		t.Errorf("docs/parlance.example.toml is not fresh, run make generate (-want +got):\n%s", diff)
+	}
+}
+
 func TestExample_documentsEveryKey(t *testing.T) {
 	lines := strings.Split(string(Example()), "\n")
 	keys := map[string]bool{}
