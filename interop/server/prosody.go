@@ -25,7 +25,7 @@ run_as_root = true
 daemonize = false
 pidfile = %[1]q
 data_path = %[2]q
-log = { info = %[3]q }
+log = { warn = %[3]q }
 network_backend = "epoll"
 interfaces = { "127.0.0.1" }
 c2s_ports = { %[4]d }
@@ -45,6 +45,7 @@ archive_expires_after = "never"
 default_archive_policy = true
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
+certificates = %[2]q
 ssl = { certificate = %[8]q, key = %[9]q }
 VirtualHost %[10]q
 `
