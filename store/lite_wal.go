@@ -11,11 +11,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Pages in the WAL (4 KiB each).
-const (
-	walCheckpoint = 1024 // start copying them back: 4 MiB
-	walFinish     = 4096 // let the writer itself copy the rest, so that the WAL starts anew: 16 MiB
-)
+// walCheckpoint is how many pages (4 KiB each) the WAL gains before they are copied back: 32 MiB. Few large
+// checkpoints write a page that changed often only once, and spare flushes; measured at 16 writers, 1,024
+// pages cost three times the CPU per row. Reading that much WAL after a crash takes about 0.1 s.
+const walCheckpoint = 8192
 
 // liteWriter is the writer's connection.
 type liteWriter struct {
@@ -80,6 +79,7 @@ type checkpointer struct {
 	conn    *liteConn
 	frames  atomic.Int32  // the WAL's length after the last commit
 	commits atomic.Uint32 // to see that the writer is quiet
+	due     int32         // length at which to start; owner: the writer's goroutine
 	wake    chan struct{} // capacity 1
 	quit    chan struct{}
 	ended   chan struct{}
@@ -87,18 +87,21 @@ type checkpointer struct {
 
 // startCheckpoint is called once, after the writer has started and before anybody writes.
 func (e *lite) startCheckpoint(w *writer) {
-	k := &checkpointer{e: e, w: w, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	k := &checkpointer{e: e, w: w, due: walCheckpoint, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	e.ckpt = k
 	go k.run()
 }
 
 // note is called by the writer after each commit.
 func (k *checkpointer) note(frames int32) {
-	k.frames.Store(frames)
+	if before := k.frames.Swap(frames); frames < before {
+		k.due = walCheckpoint // the WAL has started anew
+	}
 	k.commits.Add(1)
-	if frames < walCheckpoint {
+	if frames < k.due {
 		return
 	}
+	k.due = frames + walCheckpoint
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -127,9 +130,9 @@ func (k *checkpointer) run() {
 }
 
 // shorten copies the WAL back beside the writer. While the writer goes on, a checkpoint never reaches the
-// WAL's end, and the WAL would grow for ever: past walFinish the writer copies the few pages left between two transactions.
+// WAL's end, and the WAL would grow for ever: so the writer copies the few pages left between two transactions.
 func (k *checkpointer) shorten() {
-	if k.do(sqlite3.SQLITE_CHECKPOINT_PASSIVE) != nil || k.frames.Load() < walFinish {
+	if k.do(sqlite3.SQLITE_CHECKPOINT_PASSIVE) != nil {
 		return
 	}
 	done := make(chan struct{})
