@@ -1,0 +1,92 @@
+package archive
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are the tables of this package.
+func Migrations() store.Migrations {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		sub = migrations // the directory is embedded above: can't happen
+	}
+	return store.Migrations{Name: "archive", FS: sub}
+}
+
+// Archive is the record of one data set.
+type Archive struct {
+	db  *store.DB
+	now func() time.Time
+
+	mu     sync.Mutex // one writer per log
+	last   session.Pos
+	lastAt int64
+	convs  map[string]*conversation
+}
+
+// conversation is what the writer has to know of one.
+type conversation struct {
+	id  int64
+	seq int64 // of its last record
+}
+
+// convCache bounds how many conversations the writer keeps in mind.
+const convCache = 100_000
+
+const (
+	sqlLast = `SELECT pos, at FROM record ORDER BY pos DESC LIMIT 1`
+	sqlMark = `SELECT value FROM archive_mark WHERE name = 'settled'`
+	// After a crash nobody knows what was taken behind the mark: it all waits again.
+	sqlRecover = `INSERT INTO waiting (owner, pos)
+		SELECT v.owner, v.pos FROM view v JOIN record r ON r.pos = v.pos
+		WHERE r.pos > $1 AND v.flags >= 2 ON CONFLICT (owner, pos) DO NOTHING`
+	sqlSettle = `INSERT INTO archive_mark (name, value) VALUES ('settled', $1)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+)
+
+// Open reads where the log ends and makes waiting what a crash left unsettled.
+// Migrations have been applied.
+func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, error) {
+	a := &Archive{db: db, now: now, convs: make(map[string]*conversation)}
+	err := db.Write(ctx, func(tx *store.Tx) error {
+		var last, mark int64
+		if err := tx.Row(sqlLast).Scan(&last, &a.lastAt); err != nil && !errors.Is(err, store.ErrNoRows) {
+			return err
+		}
+		if err := tx.Row(sqlMark).Scan(&mark); err != nil && !errors.Is(err, store.ErrNoRows) {
+			return err
+		}
+		a.last = session.Pos(last)
+		if mark >= last {
+			return nil
+		}
+		if _, err := tx.Exec(sqlRecover, mark); err != nil {
+			return err
+		}
+		_, err := tx.Exec(sqlSettle, last)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("archive: open: %w", err)
+	}
+	return a, nil
+}
+
+// Last is the position of the newest record.
+func (a *Archive) Last() session.Pos {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}

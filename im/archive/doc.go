@@ -1,0 +1,25 @@
+// Package archive keeps every message before it is delivered: the fourth verb
+// of the message path, commit.
+//
+// A record is one immutable row per message; view rows say in whose archive it
+// is seen; waiting rows say for whom it still waits. They are written in one
+// transaction, whose flush to disk is what an acknowledgement means. The
+// position (session.Pos) is the order for every recipient. Each record carries
+// a salted seal and its conversation's own sequence number, so that content
+// can be erased later without breaking proofs over what stays (seal.go).
+//
+// A message its recipients' sessions have not confirmed is followed by the
+// Ledger: it becomes a waiting row after a few seconds, or at once when the
+// server stops; after a crash the rows between the last settled position and
+// the end of the log are made again, so a message may come twice to a new
+// session (with the same id), but is never missing.
+//
+// Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
+// XEP-0160, XEP-0203, XEP-0334 §4.
+//
+// Tables: conversation, record, view, waiting, archive_mark. Goroutines:
+// Ledger.Run, stopped by its context. Locks: Archive.mu (one log, one writer),
+// Ledger.mu (a leaf: taken under a session's lock). im/deliver alone calls
+// Append; MAM requests come through the feature value. It does not judge, and
+// does not know rooms or policies.
+package archive

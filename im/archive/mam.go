@@ -1,0 +1,290 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/route"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/form"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/rsm"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// Space is the namespace of message archive management (XEP-0313 §11).
+const Space = "urn:xmpp:mam:2"
+
+// Pages: what a client gets if it does not say, and what it gets at most.
+const (
+	defaultPage = 50
+	maxPage     = 250
+)
+
+// Feature is the archive as clients ask for it.
+func Feature(a *Archive, routes *route.Table) im.Feature {
+	m := mam{a: a, routes: routes}
+	return im.Feature{
+		Name: "archive",
+		Specs: []im.Spec{
+			{ID: "XEP-0313", Version: "1.1.0", Status: "complete", Note: "user archives, mam:2#extended"},
+			{ID: "XEP-0059", Version: "1.0", Status: "complete", Note: "no page numbers, as §2.6 allows"},
+			{ID: "XEP-0359", Version: "0.7.0", Status: "complete"},
+		},
+		AccountFeatures: []string{Space, Space + "#extended", "urn:xmpp:sid:0"},
+		HostFeatures:    []string{rsm.Space},
+		IQ: []im.Route{
+			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "query", Handle: m.query},
+			{Scope: im.ToSelf, Type: stanza.Get, Space: Space, Local: "query", Handle: m.fields},
+			{Scope: im.ToSelf, Type: stanza.Get, Space: Space, Local: "metadata", Handle: m.metadata},
+		},
+	}
+}
+
+type mam struct {
+	a      *Archive
+	routes *route.Table
+}
+
+// fields is XEP-0313 §4.1.1: what can be asked for.
+func (m mam) fields(context.Context, *im.IQ) (*elem.Element, error) {
+	f := form.New("form", Space).
+		Add("jid-single", "with", "").Add("text-single", "start", "").Add("text-single", "end", "").
+		Add("text-single", "before-id", "").Add("text-single", "after-id", "").Add("list-multi", "ids", "")
+	return elem.New(Space, "query").Add(f.Element()), nil
+}
+
+// metadata is XEP-0313 §6.1.
+func (m mam) metadata(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	first, last, err := m.a.Edges(ctx, q.From.Bare())
+	if err != nil {
+		return nil, err
+	}
+	out := elem.New(Space, "metadata")
+	if len(first) > 0 && len(last) > 0 {
+		out.Add(elem.New(Space, "start", "id", first[0].Pos.String(), "timestamp", Stamp(first[0].At)),
+			elem.New(Space, "end", "id", last[0].Pos.String(), "timestamp", Stamp(last[0].At)))
+	}
+	return out, nil
+}
+
+// query is XEP-0313 §4: the page goes to the session as messages, then the
+// result of the IQ says how far it reached.
+func (m mam) query(ctx context.Context, iq *im.IQ) (*elem.Element, error) {
+	if iq.Session == nil {
+		return nil, stanza.Fail("not-allowed", "an archive is read by its owner")
+	}
+	q, countOnly, flip, err := m.parse(iq)
+	if err != nil {
+		return nil, err
+	}
+	upto := m.routes.Fanned() // before the read: later ones the session gets as they come
+	if countOnly {
+		n, err := m.a.Count(ctx, q.Owner)
+		if err != nil {
+			return nil, err
+		}
+		return fin(Page{}, int(n)), nil
+	}
+	frames, bytes, _ := iq.Session.Room()
+	q.Max = min(q.Max, frames-8)
+	q.MaxBytes = bytes / 2 // what is wrapped around each message needs room too
+	if q.Max < 1 {
+		return nil, stanza.Fail("resource-constraint", "acknowledge what was sent before asking for more of the archive").As("wait")
+	}
+	p, err := m.a.Read(ctx, q)
+	if errors.Is(err, ErrNotFound) {
+		// XEP-0313 §4.3.1
+		return nil, stanza.Fail("item-not-found", "there is no message of that id in this archive")
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.send(iq, p, flip)
+	if q.reachesEnd(p) {
+		iq.Session.Switch(func(f *session.Flags) { f.Archive, f.ArchivePos = true, upto })
+	}
+	return fin(p, -1), nil
+}
+
+// reachesEnd says that after this page the client knows the archive's end.
+func (q *Query) reachesEnd(p Page) bool {
+	if !q.With.IsZero() || !q.End.IsZero() || len(q.IDs) > 0 || q.Before != 0 {
+		return false
+	}
+	return q.Backwards || p.Complete
+}
+
+func (m mam) send(iq *im.IQ, p Page, flip bool) {
+	id := iq.Payload.Attr("queryid")
+	own := iq.From.Bare()
+	n := len(p.Messages)
+	for i := range p.Messages {
+		k := &p.Messages[i]
+		if flip { // mam:2#extended §4.1.5: newest first within the page
+			k = &p.Messages[n-1-i]
+		}
+		m.routes.Push(iq.Session, result(own, iq.From, id, k))
+	}
+}
+
+// result wraps one message (XEP-0313 §4.2).
+func result(own, to jid.JID, queryID string, k *Kept) *session.Frame {
+	outer := stanza.Stanza{Kind: stanza.Message, From: own, To: to}
+	dst, nameEnd := outer.AppendStart(make([]byte, 0, len(k.Stanza)+400))
+	dst = append(dst, `<result xmlns="urn:xmpp:mam:2"`...)
+	if queryID != "" {
+		dst = elem.AppendAttr(dst, "queryid", queryID)
+	}
+	dst = elem.AppendAttr(dst, "id", k.Pos.String())
+	dst = append(dst, `><forwarded xmlns="urn:xmpp:forward:0">`...)
+	dst = appendDelay(dst, k.At, jid.JID{})
+	dst = k.AppendIn(dst, nil)
+	dst = append(dst, `</forwarded></result>`...)
+	return &session.Frame{Bytes: outer.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message, Urgent: true}
+}
+
+// nameEnd is the offset behind "<message" in a stored stanza.
+const nameEnd = len("<message")
+
+// AppendIn writes the stored stanza with its namespace declared, and what is
+// given before the end tag.
+func (k *Kept) AppendIn(dst []byte, more []byte) []byte {
+	dst = append(dst, k.Stanza[:nameEnd]...)
+	dst = append(dst, ` xmlns="jabber:client"`...)
+	return k.appendRest(dst, more)
+}
+
+// AppendWith writes the stored stanza as it stands in a stream, and what is
+// given before the end tag.
+func (k *Kept) AppendWith(dst []byte, more []byte) []byte {
+	dst = append(dst, k.Stanza[:nameEnd]...)
+	return k.appendRest(dst, more)
+}
+
+func (k *Kept) appendRest(dst []byte, more []byte) []byte {
+	end := len(k.Stanza) - len("</message>")
+	dst = append(dst, k.Stanza[nameEnd:end]...)
+	dst = append(dst, more...)
+	return append(dst, k.Stanza[end:]...)
+}
+
+// appendDelay is XEP-0203 §2; from is left out if zero.
+func appendDelay(dst []byte, at time.Time, from jid.JID) []byte {
+	dst = append(dst, `<delay xmlns="urn:xmpp:delay"`...)
+	if !from.IsZero() {
+		dst = elem.AppendAttr(dst, "from", from.String())
+	}
+	dst = elem.AppendAttr(dst, "stamp", Stamp(at))
+	return append(dst, '/', '>')
+}
+
+// Stamp is a time as XEP-0082 §3.2 writes it.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+func fin(p Page, count int) *elem.Element {
+	out := elem.New(Space, "fin")
+	if p.Complete {
+		out.Set("complete", "true")
+	}
+	r := rsm.Page{Count: count}
+	if n := len(p.Messages); n > 0 {
+		r.First, r.Last = p.Messages[0].Pos.String(), p.Messages[n-1].Pos.String()
+	}
+	return out.Add(r.Element())
+}
+
+// parse reads the form and the result set of a request (XEP-0313 §4.1).
+func (m mam) parse(iq *im.IQ) (q Query, countOnly, flip bool, err error) {
+	q = Query{Owner: iq.From.Bare(), Max: defaultPage}
+	set, err := rsm.Read(iq.Payload.Child(rsm.Space, "set"))
+	if err != nil {
+		return q, false, false, err
+	}
+	if f := form.Read(iq.Payload.Child(form.Space, "x")); f != nil {
+		if err := q.readForm(f); err != nil {
+			return q, false, false, err
+		}
+	}
+	if set.Max >= 0 {
+		q.Max = min(set.Max, maxPage)
+	}
+	q.Backwards = set.Backwards
+	if err := readID(set.After, &q.After); err != nil {
+		return q, false, false, err
+	}
+	if err := readID(set.Before, &q.Before); err != nil {
+		return q, false, false, err
+	}
+	return q, set.Max == 0, iq.Payload.Child(Space, "flip-page") != nil, nil
+}
+
+// readID reads an archive id into the tighter of two bounds.
+func readID(s string, into *session.Pos) error {
+	if s == "" {
+		return nil
+	}
+	p, ok := session.ParsePos(s)
+	if !ok {
+		// XEP-0313 §4.3.1: ids are ours to make, so this one names nothing.
+		return stanza.Fail("item-not-found", "there is no message of that id in this archive")
+	}
+	*into = p
+	return nil
+}
+
+func (q *Query) readForm(f *form.Form) error {
+	if f.Kind() != Space {
+		return stanza.Fail("bad-request", "the form's FORM_TYPE must be "+Space)
+	}
+	for _, fd := range f.Fields {
+		if len(fd.Values) == 0 {
+			continue
+		}
+		var err error
+		switch v := fd.Values[0]; fd.Var {
+		case "FORM_TYPE":
+		case "with":
+			if q.With, err = jid.Parse(v); err != nil {
+				return stanza.Fail("jid-malformed", "the field \"with\" is not a valid JID")
+			}
+		case "start":
+			q.Start, err = parseTime(v)
+		case "end":
+			q.End, err = parseTime(v)
+		case "after-id":
+			err = readID(v, &q.After)
+		case "before-id":
+			err = readID(v, &q.Before)
+		case "ids":
+			for _, v := range fd.Values {
+				var id session.Pos
+				if err := readID(v, &id); err != nil {
+					return err
+				}
+				q.IDs = append(q.IDs, id)
+			}
+			if len(q.IDs) > maxPage {
+				return stanza.Fail("policy-violation", "too many ids in one request")
+			}
+		default:
+			// XEP-0313 §4.1.2: a field the server does not know can't be ignored, the result would be wrong.
+			return stanza.Fail("feature-not-implemented", "the archive can't be searched by "+fd.Var)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return t, stanza.Fail("bad-request", "times are written as in XEP-0082: 2026-11-23T08:00:00Z")
+	}
+	return t, nil
+}

@@ -1,0 +1,82 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/xmpp/jid"
+)
+
+const (
+	sqlNext = `SELECT w.pos, r.at, r.stanza FROM waiting w JOIN record r ON r.pos = w.pos
+		WHERE w.owner = $1 AND w.pos > $2 AND w.pos <= $3 AND r.stanza IS NOT NULL ORDER BY w.pos LIMIT $4`
+	sqlSkip  = `DELETE FROM waiting WHERE owner = $1 AND pos <= $2`
+	sqlCount = `SELECT count(*) FROM waiting WHERE owner = $1`
+)
+
+// Kept is one archived message as read back.
+type Kept struct {
+	Pos    session.Pos
+	At     time.Time
+	Stanza []byte
+}
+
+// Waiting reads messages that wait for an account, in order, behind one
+// position and up to another.
+func (a *Archive) Waiting(ctx context.Context, owner jid.JID, after, upto session.Pos, n int) ([]Kept, error) {
+	var out []Kept
+	err := a.db.Read(ctx, func(tx *store.Tx) error {
+		var err error
+		out, err = scanKept(tx, sqlNext, owner.String(), int64(after), int64(upto), n)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("archive: waiting: %w", err)
+	}
+	return out, nil
+}
+
+// Skip forgets what waits for an account up to a position: its client has read
+// the archive itself.
+func (a *Archive) Skip(ctx context.Context, owner jid.JID, upto session.Pos) error {
+	err := a.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(sqlSkip, owner.String(), int64(upto))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("archive: skip: %w", err)
+	}
+	return nil
+}
+
+// WaitingCount is how many messages wait for an account.
+func (a *Archive) WaitingCount(ctx context.Context, owner jid.JID) (n int64, err error) {
+	err = a.db.Read(ctx, func(tx *store.Tx) error { return tx.Row(sqlCount, owner.String()).Scan(&n) })
+	if err != nil {
+		return 0, fmt.Errorf("archive: waiting: %w", err)
+	}
+	return n, nil
+}
+
+// scanKept runs a query for (pos, at, stanza).
+func scanKept(tx *store.Tx, q string, args ...any) ([]Kept, error) {
+	rows, err := tx.Query(q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Kept
+	for rows.Next() {
+		var pos, at int64
+		var k Kept
+		if err := rows.Scan(&pos, &at, &k.Stanza); err != nil {
+			return nil, err
+		}
+		k.Pos, k.At = session.Pos(pos), time.UnixMicro(at).UTC()
+		out = append(out, k)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,160 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// submission is the consecutive messages one sender has in hand, on their way
+// through commit and fanout together.
+type submission struct {
+	msgs []*planned
+	done chan error // takes one value, never blocks
+}
+
+// groupMax bounds how many messages one transaction takes.
+const groupMax = 1024
+
+// errStopped says that the server takes no more messages.
+var errStopped = &stream.Error{Condition: "system-shutdown", Text: "the server is stopping; send again after reconnecting"}
+
+// commit hands messages to the log writer and returns when they are on disk
+// and handed out, or kept from everybody. An error is a *stanza.Error for the
+// sender, or a *stream.Error if nobody can tell whether they were kept.
+func (p *Path) commit(msgs []*planned, done chan error) error {
+	select {
+	case p.log <- &submission{msgs, done}:
+	case <-p.stopped:
+		return errStopped
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-p.stopped:
+		// The writer finished what it had taken; see whether this was among it.
+		select {
+		case err := <-done:
+			return err
+		default:
+			return errStopped
+		}
+	}
+}
+
+// runLog is the one writer of the log: it takes what has come in from all
+// senders since the last flush and keeps it in one transaction.
+func (p *Path) runLog(ctx context.Context) {
+	defer close(p.fan)
+	for {
+		select {
+		case sub := <-p.log:
+			p.keep(p.gather(sub))
+		case <-ctx.Done():
+			for {
+				select {
+				case sub := <-p.log:
+					p.keep(p.gather(sub))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// gather adds to a submission whatever else is waiting.
+func (p *Path) gather(first *submission) []*submission {
+	group := append(make([]*submission, 0, 16), first)
+	for n := len(first.msgs); n < groupMax; {
+		select {
+		case sub := <-p.log:
+			group = append(group, sub)
+			n += len(sub.msgs)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// keep commits a group and passes it on to fanout.
+func (p *Path) keep(group []*submission) {
+	var entries []*archive.Entry
+	for _, sub := range group {
+		for _, m := range sub.msgs {
+			if m.entry != nil {
+				entries = append(entries, m.entry)
+			}
+		}
+	}
+	if len(entries) > 0 {
+		// The transaction is awaited even when the server stops.
+		if err := p.cfg.Archive.Append(context.Background(), entries); err != nil {
+			p.refuse(group, err)
+			return
+		}
+	}
+	p.fan <- group
+}
+
+// refuse tells the senders of a group that nothing was kept. A group of several
+// is tried one by one first: what one sender wrote does not fail another.
+func (p *Path) refuse(group []*submission, err error) {
+	retry := len(group) > 1 && !store.IsFull(err) && !errors.Is(err, archive.ErrUnknown)
+	if retry {
+		for i := range group {
+			p.keep(group[i : i+1])
+		}
+		return
+	}
+	p.cfg.Log.Error("deliver: commit: nothing was kept or delivered", "senders", len(group), "err", err)
+	for _, sub := range group {
+		sub.done <- commitError(err)
+	}
+}
+
+// commitError is what a sender hears when the archive can't be written.
+func commitError(err error) error {
+	switch {
+	case errors.Is(err, archive.ErrUnknown):
+		return &stream.Error{Condition: "internal-server-error",
+			Text: "the archive stopped in the middle; reconnect and send again, nothing is stored twice"}
+	case store.IsFull(err):
+		return stanza.Fail("resource-constraint", "the archive is full, so the message was not sent; try again later").As("wait")
+	}
+	return stanza.Fail("internal-server-error", "the message could not be archived, so it was not sent; try again").As("wait")
+}
+
+// runFan hands committed messages to sessions, in the order of the log, while
+// the next group is being flushed.
+func (p *Path) runFan() {
+	defer close(p.stopped)
+	for group := range p.fan {
+		for _, sub := range group {
+			for _, m := range sub.msgs {
+				p.fanout(m)
+			}
+			sub.done <- nil
+		}
+	}
+}
+
+// fanout gives one committed message to whoever is there now.
+func (p *Path) fanout(m *planned) {
+	if e := m.entry; e != nil {
+		if e.Again {
+			return // sent before, handed out then
+		}
+		m.out.Pos = e.Pos
+	}
+	if m.mute {
+		p.cfg.Routes.Skip(m.out.Pos)
+		return
+	}
+	p.cfg.Routes.Message(&m.out)
+}

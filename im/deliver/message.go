@@ -1,0 +1,131 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// Inlet is where one connection's stanzas enter the path. It belongs to the
+// goroutine that reads the connection.
+type Inlet struct {
+	p    *Path
+	s    *session.Session
+	msgs []*planned
+	from []*stanza.Stanza // of msgs, for error replies
+	size int
+	n    int // messages not counted as handled yet, refused ones included
+	done chan error
+}
+
+// flushCount and flushBytes bound what an inlet collects before it commits.
+const (
+	flushCount = 64
+	flushBytes = 256 << 10
+)
+
+// Open makes the inlet of a session's connection.
+func (p *Path) Open(s *session.Session) *Inlet {
+	return &Inlet{p: p, s: s, done: make(chan error, 1)}
+}
+
+// Stanza takes one complete element through the path. Messages are collected
+// until Flush; anything else waits for their commit first. The error is a
+// *stream.Error; the edge ends the stream with it.
+func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
+	st, err := accept(raw, in.s.JID())
+	var streamErr *stream.Error
+	if errors.As(err, &streamErr) {
+		return err
+	}
+	if st.Kind == stanza.Message {
+		in.n++
+		if err != nil {
+			in.p.reply(in.s, st, in.p.asError(err, st))
+			return nil
+		}
+		return in.message(ctx, st)
+	}
+	if err := in.Flush(ctx); err != nil {
+		return err
+	}
+	if err == nil {
+		err = in.other(ctx, st)
+	}
+	if err != nil {
+		in.p.reply(in.s, st, in.p.asError(err, st))
+	}
+	in.s.CountIn(1)
+	return nil
+}
+
+// message judges and plans a message and keeps it for the next commit.
+func (in *Inlet) message(ctx context.Context, st *stanza.Stanza) error {
+	j, refusal := in.p.judge(ctx, st)
+	if refusal != nil {
+		in.p.reply(in.s, st, refusal)
+	}
+	if j == nil {
+		return nil
+	}
+	exists, err := in.p.exists(ctx, j.st)
+	if err != nil {
+		in.p.reply(in.s, st, in.p.asError(err, st))
+		return nil
+	}
+	pl, refusal := plan(j, in.s, in.p.snapshot(j.st.To, exists))
+	if refusal != nil {
+		in.p.reply(in.s, st, refusal)
+	}
+	if pl == nil {
+		return nil
+	}
+	if pl.entry != nil {
+		pl.entry.Stanza = j.st.AppendTo(make([]byte, 0, j.st.Size()))
+		in.size += len(pl.entry.Stanza)
+	}
+	in.msgs = append(in.msgs, pl)
+	in.from = append(in.from, st)
+	if len(in.msgs) >= flushCount || in.size >= flushBytes {
+		return in.Flush(ctx)
+	}
+	return nil
+}
+
+// Flush commits what was collected. After it the session's count of handled
+// stanzas covers everything given so far (XEP-0198 §4): each message is on
+// disk, or its sender has an error.
+func (in *Inlet) Flush(context.Context) error {
+	if in.n == 0 {
+		return nil
+	}
+	if len(in.msgs) > 0 {
+		err := in.p.commit(in.msgs, in.done)
+		var streamErr *stream.Error
+		if errors.As(err, &streamErr) {
+			return err
+		}
+		if err != nil {
+			for _, st := range in.from {
+				in.p.reply(in.s, st, in.p.asError(err, st))
+			}
+		}
+	}
+	in.s.CountIn(in.n)
+	in.msgs, in.from, in.size, in.n = nil, nil, 0, 0
+	return nil
+}
+
+func (p *Path) exists(ctx context.Context, st *stanza.Stanza) (bool, error) {
+	if !p.cfg.Local(st.To.Domain()) || st.To.IsDomain() {
+		return false, nil
+	}
+	if p.cfg.Routes.Sessions(st.To.Bare()) != nil {
+		return true, nil
+	}
+	return p.cfg.Accounts.Exists(ctx, st.To.Bare())
+}

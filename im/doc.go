@@ -1,0 +1,6 @@
+// Package im holds what every part of the messaging domain shares: a feature
+// as data (Feature), an IQ request and its handler. Order on the message path
+// is never registered here: it is lines in im/deliver.
+//
+// It owns no table, starts no goroutine and holds no lock.
+package im

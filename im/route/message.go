@@ -1,0 +1,191 @@
+package route
+
+import (
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// Message is a message past its commit, with what the plan decided about it.
+type Message struct {
+	Stanza *stanza.Stanza
+	Pos    session.Pos      // zero if it has no place in the archive
+	Origin *session.Session // the sending session, nil if there is none
+	// Carbons: copies go to other resources of both sides (XEP-0280 §6).
+	Carbons bool
+	// Keep: a recipient without a live session finds it waiting (XEP-0160).
+	Keep bool
+	// Parked: the commit has already written it down as waiting.
+	Parked bool
+}
+
+// Message pushes m to the recipient's and the sender's sessions as they are
+// now. Messages with a position come in its order, from one goroutine.
+func (t *Table) Message(m *Message) {
+	to := m.Stanza.To
+	d := delivery{m: m}
+	if m.Keep && !m.Parked {
+		// Before sessions are looked up: one that is catching up meanwhile
+		// either finds the message here or is counted as not live below.
+		t.cfg.Ledger.Track(to.Bare(), d.frame())
+	}
+	if a := t.account(to.Bare()); a != nil {
+		a.mu.Lock()
+		d.direct(t, a)
+		if m.Carbons {
+			d.copies(t, a, "received", to.Bare(), nil)
+		}
+		a.mu.Unlock()
+	}
+	if m.Carbons && m.Origin != nil {
+		own := m.Origin.JID().Bare()
+		if a := t.account(own); a != nil {
+			a.mu.Lock()
+			d.copies(t, a, "sent", own, m.Origin)
+			a.mu.Unlock()
+		}
+	}
+	if m.Pos != 0 {
+		t.fanned.Store(uint64(m.Pos))
+	}
+}
+
+// delivery is one message on its way; frames are encoded when first needed.
+type delivery struct {
+	m   *Message
+	f   *session.Frame
+	got []*session.Session // got the message itself
+}
+
+func (d *delivery) frame() *session.Frame {
+	if d.f == nil {
+		d.f = encodeMessage(d.m)
+	}
+	return d.f
+}
+
+// direct is RFC 6121 §8.5.2.1.1 and §8.5.3 for sessions that exist; which
+// messages get here at all was planned before the commit. Called with a.mu held.
+func (d *delivery) direct(t *Table, a *account) {
+	m := d.m
+	if to := m.Stanza.To; to.IsFull() {
+		for _, s := range a.sessions {
+			if s.JID() != to {
+				continue
+			}
+			// RFC 6121 §8.5.3.1: the connected resource, available or not. One
+			// that is reading what waits for it will come to this message in order.
+			if st := s.Standing(); !m.Keep || st.Live || !st.Available {
+				d.push(t, s)
+			} else {
+				a.homeless++
+			}
+			return
+		}
+		if m.Stanza.Type != stanza.Chat { // RFC 6121 §8.5.3.2.1
+			a.homeless++
+			return
+		}
+	}
+	for _, s := range a.sessions {
+		st := s.Standing()
+		// RFC 6121 §8.5.2.1.1: never to a resource of negative priority.
+		if st.Available && st.Priority >= 0 && (st.Live || !m.Keep) {
+			d.push(t, s)
+		}
+	}
+	if len(d.got) == 0 {
+		a.homeless++
+	}
+}
+
+func (d *delivery) push(t *Table, s *session.Session) {
+	t.Push(s, d.frame())
+	d.got = append(d.got, s)
+}
+
+// copies sends carbons of one kind to an account's sessions that switched them
+// on and did not get the message itself. Called with a.mu held.
+func (d *delivery) copies(t *Table, a *account, kind string, own jid.JID, but *session.Session) {
+	var f *session.Frame
+next:
+	for _, s := range a.sessions {
+		if s == but || !s.Standing().Carbons {
+			continue
+		}
+		for _, g := range d.got {
+			if g == s {
+				continue next
+			}
+		}
+		if f == nil {
+			f = encodeCarbon(d.m, kind, own)
+		}
+		t.Push(s, f)
+		if kind == "received" {
+			d.got = append(d.got, s) // not once more as "sent" when one writes to oneself
+		}
+	}
+}
+
+// encodeMessage adds the recipient's archive id (XEP-0359 §3.1).
+func encodeMessage(m *Message) *session.Frame {
+	st := m.Stanza
+	dst, nameEnd := st.AppendStart(make([]byte, 0, st.Size()+96))
+	dst = append(dst, st.Content...)
+	if m.Pos != 0 {
+		dst = AppendStanzaID(dst, st.To.Bare(), m.Pos)
+	}
+	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message,
+		Pos: m.Pos, Offline: m.Keep, Urgent: m.Pos != 0}
+	if m.Parked {
+		f.Park()
+	}
+	return f
+}
+
+// AppendStanzaID writes a <stanza-id/> by an entity.
+func AppendStanzaID(dst []byte, by jid.JID, pos session.Pos) []byte {
+	dst = append(dst, `<stanza-id xmlns="urn:xmpp:sid:0"`...)
+	dst = elem.AppendAttr(dst, "by", by.String())
+	dst = elem.AppendAttr(dst, "id", pos.String())
+	return append(dst, '/', '>')
+}
+
+// encodeCarbon wraps the message for the other sessions of one side
+// (XEP-0280 §7-§8); "from" is the account, which is how clients know it is real.
+func encodeCarbon(m *Message, kind string, own jid.JID) *session.Frame {
+	st := m.Stanza
+	typ := st.Type
+	outer := stanza.Stanza{Kind: stanza.Message, Type: typ, From: own, To: own}
+	dst, nameEnd := outer.AppendStart(make([]byte, 0, 2*st.Size()+320))
+	dst = append(dst, '<')
+	dst = append(dst, kind...)
+	dst = append(dst, ` xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`...)
+	dst = AppendForwarded(dst, st, func(b []byte) []byte {
+		if m.Pos == 0 {
+			return b
+		}
+		return AppendStanzaID(b, own, m.Pos)
+	})
+	dst = append(dst, `</forwarded></`...)
+	dst = append(dst, kind...)
+	dst = append(dst, '>')
+	return &session.Frame{Bytes: outer.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message, Urgent: m.Pos != 0}
+}
+
+// AppendForwarded writes a stanza inside another namespace (XEP-0297 §3): with
+// jabber:client declared, and what more adds before the end tag.
+func AppendForwarded(dst []byte, st *stanza.Stanza, more func([]byte) []byte) []byte {
+	var start [512]byte
+	tag, nameEnd := st.AppendStart(start[:0])
+	dst = append(dst, tag[:nameEnd]...)
+	dst = append(dst, ` xmlns="jabber:client"`...)
+	dst = append(dst, tag[nameEnd:]...)
+	dst = append(dst, st.Content...)
+	if more != nil {
+		dst = more(dst)
+	}
+	return st.AppendEnd(dst)
+}

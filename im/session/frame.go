@@ -1,0 +1,53 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// Frame is one encoded stanza on its way to sessions. It is shared by all its
+// recipients and never changed, except for the taken mark.
+type Frame struct {
+	// Bytes is the stanza as it stands in a TCP stream whose default namespace
+	// is jabber:client. NameEnd is the offset after "<message", where a
+	// WebSocket edge inserts the namespace declaration (RFC 7395 §3.3.3).
+	Bytes   []byte
+	NameEnd int
+	Kind    stanza.Kind
+	// Pos is the message's position in the archive; 0 when it has none.
+	Pos Pos
+	// Urgent frames pass the client-state filter at once (XEP-0352 §4).
+	Urgent bool
+	// Replaces, if not empty, names what a later frame with the same key makes
+	// obsolete while a client is inactive (XEP-0352: the newest presence of a sender).
+	Replaces string
+	// Offline says that the message belongs to those kept for a session that
+	// comes later, if no session takes it (XEP-0160).
+	Offline bool
+	// Request is the get or set an IQ frame carries: whoever asked gets an
+	// error if the session ends before it was confirmed (XEP-0198 §5).
+	Request *stanza.Stanza
+
+	taken   atomic.Bool
+	parked  atomic.Bool
+	holders atomic.Int32
+}
+
+// Taken says whether some session has confirmed the frame.
+func (f *Frame) Taken() bool { return f.taken.Load() }
+
+// Held says whether a connected session has the frame in its queue.
+func (f *Frame) Held() bool { return f.holders.Load() > 0 }
+
+// Park says that the frame is written down as waiting, so that the session
+// which confirms it has to have that struck out again (Ledger). The caller
+// looks at Taken afterwards: whichever of the two comes second does the striking.
+func (f *Frame) Park() { f.parked.Store(true) }
+
+// Ledger is told when a parked frame was confirmed after all. The call must
+// not block: it comes under the session's lock.
+type Ledger interface {
+	Taken(account jid.JID, pos Pos)
+}

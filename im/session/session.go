@@ -1,0 +1,216 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// Limits bound what one session may make the server hold (HARDENING §0).
+type Limits struct {
+	Frames int // frames not confirmed yet
+	Bytes  int // their bytes
+	Held   int // frames held back from an inactive client (XEP-0352)
+}
+
+// DefaultLimits are the values of HARDENING §0.
+var DefaultLimits = Limits{Frames: 500, Bytes: 1 << 20, Held: 100}
+
+// Presence is what a session last announced (RFC 6121 §4.2).
+type Presence struct {
+	Available bool
+	Priority  int8
+	// Stanza is the last available presence, "from" stamped, without "to".
+	Stanza *stanza.Stanza
+	Since  time.Time
+}
+
+// Flags are what a client switched on for its session.
+type Flags struct {
+	Interested bool // asked for the roster, gets roster pushes (RFC 6121 §2.1.6)
+	Carbons    bool // XEP-0280 §4
+	Inactive   bool // XEP-0352 §3
+	Blocklist  bool // asked for the block list, gets its pushes (XEP-0191 §3.2)
+	// Archive says that the client reads the archive itself, so that waiting
+	// messages up to ArchivePos need not be sent to it.
+	Archive    bool
+	ArchivePos Pos
+}
+
+// Session is one bound resource.
+type Session struct {
+	jid    jid.JID
+	bound  time.Time
+	limits Limits
+	ledger Ledger // nil where nothing is parked
+
+	mu       sync.Mutex
+	wire     Wire      // nil while detached
+	ended    bool      // no more frames are taken in
+	detached time.Time // when the wire was lost
+	presence Presence
+	flags    Flags
+	directed map[jid.JID]struct{} // got directed presence (RFC 6121 §4.6)
+	live     bool                 // messages are pushed as they come
+	catching bool                 // somebody reads what waits for it
+
+	queue  []*Frame // not confirmed, oldest first
+	sent   int      // how many of queue were taken by the wire
+	bytes  int      // of queue
+	held   []*Frame // held back while inactive
+	sm     SM
+	inSeen uint32        // stanzas from the client that were handled (XEP-0198 §4: h)
+	space  chan struct{} // signalled when the queue got shorter; made on demand
+}
+
+// SM is the stream management state of a session.
+type SM struct {
+	On     bool
+	Resume bool   // the client asked for resumption
+	ID     string // XEP-0198 §3: the id to resume with
+	Acked  uint32 // the last h the client sent
+}
+
+// New makes a session that writes to w.
+func New(full jid.JID, lim Limits, led Ledger, w Wire, now time.Time) *Session {
+	return &Session{jid: full, limits: lim, ledger: led, wire: w, bound: now}
+}
+
+// JID is the full JID the session is bound to.
+func (s *Session) JID() jid.JID { return s.jid }
+
+// Bound is when the resource was bound.
+func (s *Session) Bound() time.Time { return s.bound }
+
+// Presence returns what the session last announced.
+func (s *Session) Presence() Presence {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.presence
+}
+
+// SetPresence replaces it and returns what it was.
+func (s *Session) SetPresence(p Presence) Presence {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.presence
+	s.presence = p
+	return old
+}
+
+// Flags returns what the client has switched on.
+func (s *Session) Flags() Flags {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flags
+}
+
+// Switch changes the flags under the session's lock.
+func (s *Session) Switch(change func(*Flags)) {
+	s.mu.Lock()
+	was := s.flags.Inactive
+	change(&s.flags)
+	var w Wire
+	if was && !s.flags.Inactive {
+		w = s.releaseHeld()
+	}
+	s.mu.Unlock()
+	if w != nil {
+		w.Wake()
+	}
+}
+
+// AddDirected notes that presence went to j directly; RemoveDirected forgets
+// it and says whether it was there (RFC 6121 §4.6.3).
+func (s *Session) AddDirected(j jid.JID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.directed == nil {
+		s.directed = make(map[jid.JID]struct{})
+	}
+	s.directed[j] = struct{}{}
+}
+
+// RemoveDirected forgets a directed-presence target.
+func (s *Session) RemoveDirected(j jid.JID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.directed[j]
+	delete(s.directed, j)
+	return ok
+}
+
+// Directed returns the targets of directed presence; clear forgets them.
+func (s *Session) Directed(clear bool) []jid.JID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]jid.JID, 0, len(s.directed))
+	for j := range s.directed {
+		out = append(out, j)
+	}
+	if clear {
+		s.directed = nil
+	}
+	return out
+}
+
+// Standing is what decides whether a message goes to a session.
+type Standing struct {
+	Available, Live, Carbons bool
+	Priority                 int8
+}
+
+// Standing returns it in one step.
+func (s *Session) Standing() Standing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Standing{s.presence.Available, s.live, s.flags.Carbons, s.presence.Priority}
+}
+
+// BeginCatchUp says whether somebody has to read what waits for the session
+// before it can go live; only one caller at a time is told so.
+func (s *Session) BeginCatchUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live || s.catching || s.ended || !s.presence.Available || s.presence.Priority < 0 {
+		return false
+	}
+	s.catching = true
+	return true
+}
+
+// EndCatchUp ends what BeginCatchUp began.
+func (s *Session) EndCatchUp() {
+	s.mu.Lock()
+	s.catching = false
+	s.mu.Unlock()
+}
+
+// Rest makes a session that does not want messages any more stop being live.
+func (s *Session) Rest() {
+	s.mu.Lock()
+	s.live = false
+	s.mu.Unlock()
+}
+
+// GoLive makes the session take messages as they come. Until then those for
+// its account wait in the archive and are read from there, so that none
+// overtakes another.
+func (s *Session) GoLive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live = true
+}
+
+// Kick ends the session's connection; nil closes it politely.
+func (s *Session) Kick(reason *stream.Error) {
+	s.mu.Lock()
+	w := s.wire
+	s.mu.Unlock()
+	if w != nil {
+		w.Kick(reason)
+	}
+}

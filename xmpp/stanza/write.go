@@ -1,0 +1,99 @@
+package stanza
+
+import (
+	"github.com/parlance-im/parlance/xmpp/elem"
+)
+
+// AppendStart writes the start tag, without a default namespace declaration:
+// in a TCP stream jabber:client is in force (RFC 6120 §4.8.3). It returns the
+// offset after the element's name, where other framings insert one.
+func (s *Stanza) AppendStart(dst []byte) (out []byte, nameEnd int) {
+	dst = append(dst, '<')
+	dst = append(dst, s.Kind.String()...)
+	nameEnd = len(dst)
+	if !s.From.IsZero() {
+		dst = elem.AppendAttr(dst, "from", s.From.String())
+	}
+	if !s.To.IsZero() {
+		dst = elem.AppendAttr(dst, "to", s.To.String())
+	}
+	if s.ID != "" {
+		dst = elem.AppendAttr(dst, "id", s.ID)
+	}
+	// RFC 6121 §5.2.2: no type means normal; RFC 6121 §4.7.1: none means available.
+	if s.Type != "" && !(s.Kind == Message && s.Type == Normal) {
+		dst = elem.AppendAttr(dst, "type", string(s.Type))
+	}
+	if s.Lang != "" {
+		dst = elem.AppendAttr(dst, "xml:lang", s.Lang)
+	}
+	for _, d := range s.Decls {
+		dst = elem.AppendAttr(dst, "xmlns:"+string(d.Prefix), string(d.Space))
+	}
+	return append(dst, '>'), nameEnd
+}
+
+// AppendEnd writes the end tag.
+func (s *Stanza) AppendEnd(dst []byte) []byte {
+	dst = append(dst, '<', '/')
+	dst = append(dst, s.Kind.String()...)
+	return append(dst, '>')
+}
+
+// AppendTo writes the whole stanza.
+func (s *Stanza) AppendTo(dst []byte) []byte {
+	dst, _ = s.AppendStart(dst)
+	dst = append(dst, s.Content...)
+	return s.AppendEnd(dst)
+}
+
+// Size is at least the length of what AppendTo writes, but for escaping.
+func (s *Stanza) Size() int {
+	return len(s.Content) + 64*len(s.Decls) + len(s.ID) + len(s.Lang) + len(s.Type) +
+		len(s.From.String()) + len(s.To.String()) + 80
+}
+
+// Child returns the first direct child of that name.
+func (s *Stanza) Child(space, local string) (Kid, bool) {
+	for i := range s.Kids {
+		if s.Kids[i].Local == local && s.Kids[i].Space == space {
+			return s.Kids[i], true
+		}
+	}
+	return Kid{}, false
+}
+
+// Has says whether there is a direct child of that name.
+func (s *Stanza) Has(space, local string) bool { _, ok := s.Child(space, local); return ok }
+
+// Text is the unescaped character data of a direct child, "" if it is absent or
+// has elements inside.
+func (s *Stanza) Text(space, local string) string {
+	k, ok := s.Child(space, local)
+	if !ok {
+		return ""
+	}
+	e, err := s.Element(k)
+	if err != nil {
+		return ""
+	}
+	return e.Text
+}
+
+// Element makes a tree of a direct child.
+func (s *Stanza) Element(k Kid) (*elem.Element, error) {
+	return elem.ParseIn(s.Content[k.Outer.Start:k.Outer.End], Space, s.Decls)
+}
+
+// Standalone is a direct child as a document of its own: the sender's bytes
+// where they rely on nothing outside, else written anew.
+func (s *Stanza) Standalone(k Kid) ([]byte, error) {
+	if len(s.Decls) == 0 && k.Space != Space {
+		return s.Content[k.Outer.Start:k.Outer.End], nil
+	}
+	e, err := s.Element(k)
+	if err != nil {
+		return nil, err
+	}
+	return e.AppendTo(nil, ""), nil
+}
