@@ -1,0 +1,200 @@
+package account
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/sasl"
+)
+
+// Login is what xmpp/sasl asks for secrets, for one connection: it knows where
+// the connection comes from and refuses who was wrong too often (HARDENING A8).
+// The zero source (a unix socket) has no limit of its own, only the account's.
+func (s *Store) Login(source netip.Addr) *Login { return &Login{s, source} }
+
+// Login meets sasl.Credentials.
+type Login struct {
+	s      *Store
+	source netip.Addr
+}
+
+var _ sasl.Credentials = (*Login)(nil)
+
+// SCRAM gives an account's keys. Unknown accounts, and known ones without keys
+// for this hash, get made-up ones; the work is the same.
+func (l *Login) SCRAM(ctx context.Context, who jid.JID, h sasl.Hash) (sasl.Keys, error) {
+	if err := l.allow(who); err != nil {
+		return sasl.Keys{}, err
+	}
+	r, err := l.s.lookup(ctx, who)
+	if err != nil {
+		return sasl.Keys{}, err
+	}
+	made := l.s.fake(who, h)
+	k, ok := r.keys[h]
+	if !ok {
+		k = made
+	}
+	k.Disabled = r.disabled
+	k.Verdict = func(proven bool) error { return l.verdict(who, proven) }
+	return k, nil
+}
+
+// Password checks a password. Unknown accounts cost the same PBKDF2.
+func (l *Login) Password(ctx context.Context, who jid.JID, password string) error {
+	if err := l.allow(who); err != nil {
+		return err
+	}
+	r, err := l.s.lookup(ctx, who)
+	if err != nil {
+		return err
+	}
+	proven, err := l.s.proves(ctx, who, r, password)
+	if err != nil {
+		return err
+	}
+	if err := l.verdict(who, proven); err != nil {
+		return err
+	}
+	switch {
+	case !proven:
+		return sasl.Denied()
+	case r.disabled:
+		// RFC 6120 §6.5.2, told only to who knows the password.
+		return sasl.Fail(sasl.AccountDisabled, "This account is disabled.")
+	}
+	return nil
+}
+
+// Token gives the account of an OAUTHBEARER token.
+func (l *Login) Token(ctx context.Context, token string) (jid.JID, error) {
+	who, err := l.s.CheckToken(ctx, token, Stream)
+	if errors.Is(err, ErrNoToken) {
+		return jid.JID{}, sasl.Denied()
+	}
+	return who, err
+}
+
+func (l *Login) allow(who jid.JID) error { return tooOften(l.s.limiter.Allow(l.source, who.String())) }
+
+func (l *Login) verdict(who jid.JID, proven bool) error {
+	return tooOften(l.s.limiter.Judge(l.source, who.String(), proven))
+}
+
+// tooOften is the same for every account, existing or not.
+func tooOften(ok bool, retry time.Duration) error {
+	if ok {
+		return nil
+	}
+	// RFC 6120 §6.5.11: a temporary error of the receiving entity.
+	return &sasl.Failure{
+		Condition: sasl.TemporaryAuthFailure, Retry: retry,
+		Text: "Too many failed attempts. Try again later.",
+	}
+}
+
+// proves runs PBKDF2 and compares. Only so many run at a time (HARDENING A9).
+func (s *Store) proves(ctx context.Context, who jid.JID, r *record, password string) (bool, error) {
+	h := sasl.SHA256
+	if _, ok := r.keys[h]; !ok {
+		if _, ok := r.keys[sasl.SHA1]; ok {
+			h = sasl.SHA1
+		}
+	}
+	made := s.fake(who, h)
+	k, known := r.keys[h]
+	if !known {
+		k = made
+	}
+	prepared, perr := sasl.Prepare(password)
+	if perr != nil {
+		prepared = "-" // the work is done all the same
+	}
+	select {
+	case s.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { <-s.hashing }()
+	got, err := sasl.Derive(h, prepared, k.Salt, k.Iterations)
+	if err != nil {
+		return false, err
+	}
+	same := subtle.ConstantTimeCompare(got.StoredKey, k.StoredKey) == 1
+	return same && known && perr == nil, nil
+}
+
+// shape is how keys look from outside: what a made-up one must resemble.
+type shape struct{ iterations, salt int }
+
+const sqlShapes = `SELECT iterations, length(salt) FROM account_key WHERE mechanism = $1 LIMIT 1000`
+
+// commonShapes looks at some accounts: imported ones may have other iteration
+// counts than new ones, and then a made-up count would give itself away.
+func (s *Store) commonShapes(ctx context.Context) (map[sasl.Hash]shape, error) {
+	out := map[sasl.Hash]shape{}
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		for _, h := range hashes() {
+			best, err := commonShape(tx, h)
+			if err != nil {
+				return err
+			}
+			if best.iterations == 0 {
+				best = shape{s.conf.Iterations, 16}
+			}
+			out[h] = best
+		}
+		return nil
+	})
+	return out, err
+}
+
+func commonShape(tx *store.Tx, h sasl.Hash) (best shape, err error) {
+	rows, err := tx.Query(sqlShapes, string(h))
+	if err != nil {
+		return best, err
+	}
+	defer rows.Close()
+	seen := map[shape]int{}
+	for rows.Next() {
+		var sh shape
+		if err := rows.Scan(&sh.iterations, &sh.salt); err != nil {
+			return best, err
+		}
+		seen[sh]++
+		if seen[sh] > seen[best] {
+			best = sh
+		}
+	}
+	return best, rows.Err()
+}
+
+// fake makes the keys of an account that is not there: always the same ones,
+// and to nobody without the secret different from real ones.
+func (s *Store) fake(who jid.JID, h sasl.Hash) sasl.Keys {
+	sh := s.shapes[h]
+	return sasl.Keys{
+		Salt:       s.mac("salt", h, who, sh.salt),
+		Iterations: sh.iterations,
+		StoredKey:  s.mac("stored", h, who, h.Size()),
+		ServerKey:  s.mac("server", h, who, h.Size()),
+	}
+}
+
+func (s *Store) mac(what string, h sasl.Hash, who jid.JID, n int) []byte {
+	var out []byte
+	for i := byte(0); len(out) < n; i++ {
+		m := hmac.New(sha256.New, s.secret)
+		m.Write([]byte(what + "\x00" + string(h) + "\x00" + who.String()))
+		m.Write([]byte{0, i})
+		out = m.Sum(out)
+	}
+	return out[:n]
+}
