@@ -1,0 +1,139 @@
+package disco
+
+import (
+	"context"
+	"slices"
+
+	"github.com/parlance-im/parlance/im"
+	vocab "github.com/parlance-im/parlance/xmpp/disco"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/form"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// Node is the software's name in capabilities (XEP-0115 §4).
+const Node = "https://parlance.im"
+
+// Config is what the feature answers from.
+type Config struct {
+	Name     string // of the server, shown to people
+	Features []im.Feature
+	Items    []jid.JID    // services of the domain
+	Forms    []*form.Form // XEP-0128 extensions of the server, such as contact addresses (XEP-0157)
+	// MaySee says whether one account may see that another exists.
+	MaySee func(ctx context.Context, owner, asker jid.JID) (bool, error)
+}
+
+// Disco holds the answers.
+type Disco struct {
+	host, account vocab.Info
+	items         []jid.JID
+	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
+}
+
+// New collects what the features announce.
+func New(c Config) *Disco {
+	d := &Disco{items: c.Items, maySee: c.MaySee}
+	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
+	d.host.Forms = c.Forms
+	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
+	basic := []string{vocab.InfoSpace, vocab.ItemsSpace}
+	d.host.Features = append(slices.Clone(basic), vocab.CapsSpace)
+	d.account.Features = slices.Clone(basic)
+	for _, f := range c.Features {
+		d.host.Features = append(d.host.Features, f.HostFeatures...)
+		d.account.Features = append(d.account.Features, f.AccountFeatures...)
+		for _, id := range f.Identities {
+			d.host.Identities = append(d.host.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
+		}
+	}
+	d.host.Features = sorted(d.host.Features)
+	d.account.Features = sorted(d.account.Features)
+	return d
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+// Caps is the <c/> element for stream features (XEP-0115 §6.3).
+func (d *Disco) Caps() *elem.Element {
+	return elem.New(vocab.CapsSpace, "c", "hash", "sha-1", "node", Node, "ver", d.host.Hash())
+}
+
+// Feature is XEP-0030 and XEP-0115.
+func (d *Disco) Feature() im.Feature {
+	return im.Feature{
+		Name: "disco",
+		Specs: []im.Spec{
+			{ID: "XEP-0030", Version: "2.5.0", Status: "complete"},
+			{ID: "XEP-0115", Version: "1.6.0", Status: "complete"},
+			{ID: "XEP-0128", Version: "1.0.1", Status: "complete"},
+		},
+		IQ: []im.Route{
+			{Scope: im.ToHost, Type: stanza.Get, Space: vocab.InfoSpace, Local: "query", Handle: d.hostInfo},
+			{Scope: im.ToHost, Type: stanza.Get, Space: vocab.ItemsSpace, Local: "query", Handle: d.hostItems},
+			{Scope: im.ToSelf | im.ToAccount, Type: stanza.Get, Space: vocab.InfoSpace, Local: "query", Handle: d.accountInfo},
+			{Scope: im.ToSelf | im.ToAccount, Type: stanza.Get, Space: vocab.ItemsSpace, Local: "query", Handle: d.accountItems},
+		},
+	}
+}
+
+func (d *Disco) hostInfo(_ context.Context, q *im.IQ) (*elem.Element, error) {
+	node := q.Payload.Attr("node")
+	// XEP-0115 §6.2: the node of our own capabilities gives the same answer.
+	if node != "" && node != Node+"#"+d.host.Hash() {
+		return nil, stanza.Fail("item-not-found", "there is no such node")
+	}
+	return d.host.Element(node), nil
+}
+
+func (d *Disco) hostItems(_ context.Context, q *im.IQ) (*elem.Element, error) {
+	if q.Payload.Attr("node") != "" {
+		return nil, stanza.Fail("item-not-found", "there is no such node")
+	}
+	out := elem.New(vocab.ItemsSpace, "query")
+	for _, j := range d.items {
+		out.Add(elem.New(vocab.ItemsSpace, "item", "jid", j.String()))
+	}
+	return out, nil
+}
+
+// visible is XEP-0030 §8: whoever may not see an account's presence does not
+// learn from discovery that it exists.
+func (d *Disco) visible(ctx context.Context, q *im.IQ) error {
+	owner, asker := q.To.Bare(), q.From.Bare()
+	if owner == asker {
+		return nil
+	}
+	may, err := d.maySee(ctx, owner, asker)
+	if err != nil {
+		return err
+	}
+	if !may {
+		return stanza.Fail("service-unavailable", "nobody here answers this request")
+	}
+	return nil
+}
+
+func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if err := d.visible(ctx, q); err != nil {
+		return nil, err
+	}
+	if q.Payload.Attr("node") != "" {
+		return nil, stanza.Fail("item-not-found", "there is no such node")
+	}
+	return d.account.Element(""), nil
+}
+
+func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if err := d.visible(ctx, q); err != nil {
+		return nil, err
+	}
+	if q.Payload.Attr("node") != "" {
+		return nil, stanza.Fail("item-not-found", "there is no such node")
+	}
+	return elem.New(vocab.ItemsSpace, "query"), nil
+}
