@@ -8,7 +8,7 @@
  * all of its state); what must outlive it, the 0198 session, sits in the storage given to it.
  */
 import './dom.ts';
-import { type SMState, type SMStorageBackend, Strophe } from 'strophe.js';
+import { type ConnectionOptions, type SMState, type SMStorageBackend, Strophe } from 'strophe.js';
 import type { XElement } from './xml.ts';
 
 export interface StreamEvents {
@@ -19,7 +19,8 @@ export interface StreamEvents {
   /** The server has taken responsibility for these message ids (XEP-0198 §4): they are archived. */
   acked(ids: string[]): void;
 }
-export type OfflineReason = 'lost' | 'auth' | 'conflict' | 'closed';
+/** conflict: a newer session took our resource. taken: ours was refused at binding (RFC 6120 §7.7.2.2). */
+export type OfflineReason = 'lost' | 'auth' | 'conflict' | 'taken';
 
 /** What the messaging core needs of a stream; tests give it a scripted one. */
 export interface Transport {
@@ -36,13 +37,16 @@ export interface Transport {
 const PROBE_LIMIT = 10_000;
 const CONNECT_LIMIT = 20_000;
 
+type StropheConnection = InstanceType<typeof Strophe.Connection>;
+
+/** What Strophe keeps to itself but we need; its types know `sm` only by its common half. */
 interface Internals {
   _doDisconnect(condition?: string): void;
   sm: { onFailed: (v: unknown, resume?: boolean) => void; reset(): void; requestAck(): void; serverSupported: boolean; enabled: boolean; resumed: boolean };
 }
 
 export class StropheStream implements Transport {
-  private conn: (Strophe.Connection & Internals) | null = null;
+  private conn: (StropheConnection & Internals) | null = null;
   private ready = false;
   private probeTimer: ReturnType<typeof setTimeout> | undefined;
   private connectTimer: ReturnType<typeof setTimeout> | undefined;
@@ -59,9 +63,9 @@ export class StropheStream implements Transport {
       // maxUnacked 1: the tick of every message is the server's own word for it.
       streamManagement: { maxUnacked: 1, requestResume: true, storage: this.session },
       mechanisms: [Strophe.SASLOAuthBearer],
-    }) as Strophe.Connection & Internals;
+    } as ConnectionOptions) as unknown as StropheConnection & Internals;
     this.conn = conn;
-    conn.sm.onFailed = (_view, resumeFailed) => {
+    conn.sm.onFailed = (_view: unknown, resumeFailed?: boolean) => {
       if (!resumeFailed) return;
       // The outbox sends again, with the same ids; Strophe would do so a second time by itself.
       conn.sm.reset();
@@ -70,21 +74,21 @@ export class StropheStream implements Transport {
     conn.rawInput = () => this.alive();
     let reason: OfflineReason = 'lost';
     this.connectTimer = setTimeout(() => conn === this.conn && !this.ready && this.lost('lost'), CONNECT_LIMIT);
-    conn.connect(jid, token, (status: number, condition?: string | null) => {
+    const changed = (status: number, condition?: string | null): void => {
       if (conn !== this.conn) return; // an older attempt, already given up
-      if (condition === 'conflict') reason = 'conflict';
+      if (status === Strophe.Status.ERROR && condition === 'conflict') reason = 'conflict';
       if (status === Strophe.Status.CONNECTED) {
         clearTimeout(this.connectTimer);
-        conn.addHandler((el: Element) => this.inbound(el as unknown as XElement), null as never, null as never);
+        conn.addHandler((el: Element) => this.inbound(el as unknown as XElement), null as never, null as never, null as never);
         this.ready = true;
         this.events.online(conn.jid, conn.sm.resumed);
       } else if (status === Strophe.Status.AUTHFAIL) {
-        if (reason === 'lost') reason = 'auth';
-        this.lost(reason);
+        this.lost(condition === 'conflict' ? 'taken' : 'auth');
       } else if (status === Strophe.Status.DISCONNECTED) {
         this.lost(reason);
       }
-    });
+    };
+    (conn as unknown as { connect(jid: string, pass: string, cb: typeof changed): void }).connect(jid, token, changed);
   }
 
   send(el: XElement): boolean {
