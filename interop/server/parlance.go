@@ -11,46 +11,44 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-var binary struct {
-	once sync.Once
-	path string
-	err  error
-}
+// binary builds once per process; built is set if there is something to clean.
+var (
+	binary = sync.OnceValues(build)
+	built  atomic.Pointer[string]
+)
 
 // Binary is the parlance binary to test: $PARLANCE_BIN, or one built from the
 // checkout this package stands in, once per process.
-func Binary() (string, error) {
-	binary.once.Do(func() {
-		if p := os.Getenv("PARLANCE_BIN"); p != "" {
-			binary.path, binary.err = filepath.Abs(p)
-			return
-		}
-		// One path for all test processes of a machine's user would race with
-		// another checkout: the cache of go build makes the repeat cheap.
-		dir, err := os.MkdirTemp("", "parlance-bin-")
-		if err != nil {
-			binary.err = err
-			return
-		}
-		binary.path = filepath.Join(dir, "parlance")
-		cmd := exec.Command("go", "build", "-o", binary.path, "./cmd/parlance")
-		cmd.Dir = Root()
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			_ = os.RemoveAll(dir)
-			binary.err = fmt.Errorf("server: build: %w\n%s", err, out)
-		}
-	})
-	return binary.path, binary.err
+func Binary() (string, error) { return binary() }
+
+func build() (string, error) {
+	if p := os.Getenv("PARLANCE_BIN"); p != "" {
+		return filepath.Abs(p)
+	}
+	dir, err := os.MkdirTemp("", "parlance-bin-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "parlance")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/parlance")
+	cmd.Dir = Root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("server: build: %w\n%s", err, out)
+	}
+	built.Store(&dir)
+	return path, nil
 }
 
 // CleanBinary removes what Binary built; for TestMain.
 func CleanBinary() {
-	if os.Getenv("PARLANCE_BIN") == "" && binary.path != "" {
-		_ = os.RemoveAll(filepath.Dir(binary.path))
+	if dir := built.Load(); dir != nil {
+		_ = os.RemoveAll(*dir)
 	}
 }
 
