@@ -2,19 +2,16 @@ package account
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
-	"github.com/parlance-im/parlance/xmpp/sasl"
 )
 
 //go:embed migrations/*.sql common.txt
@@ -68,12 +65,11 @@ const defaultIterations = 10000
 
 // Store keeps accounts. All methods may be called from any goroutine.
 type Store struct {
-	db     *store.DB
-	conf   Config
-	now    func() time.Time
-	secret []byte // key of made-up salts; never changes
-	shapes map[sasl.Hash]shape
-	common map[string]bool // refused passwords, lower case; read only
+	db    *store.DB
+	conf  Config
+	now   func() time.Time
+	fake  faker
+	rules rules
 
 	cache   *cache
 	limiter *Limiter
@@ -99,53 +95,20 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	}
 	s := &Store{
 		db: db, conf: c, now: c.Now,
-		common:  map[string]bool{},
 		cache:   newCache(4096),
 		limiter: NewLimiter(c.FailuresPerAccount, c.FailuresPerSource, c.Now),
 		// HARDENING A9: at most half the cores hash for logins.
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		revoked: map[jid.JID]time.Time{},
 	}
-	list, err := files.ReadFile("common.txt")
-	if err != nil {
+	var err error
+	if s.rules, err = newRules(c); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
-	for line := range strings.Lines(string(list)) {
-		s.common[strings.TrimSuffix(line, "\n")] = true
-	}
-	if s.secret, err = serverSecret(ctx, db); err != nil {
-		return nil, fmt.Errorf("account: open: %w", err)
-	}
-	if s.shapes, err = s.commonShapes(ctx); err != nil {
+	if s.fake, err = newFaker(ctx, db, c.Iterations); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
 	return s, nil
-}
-
-// Limiter is the one Login uses, for edges that check secrets of their own.
-func (s *Store) Limiter() *Limiter { return s.limiter }
-
-const (
-	sqlSettingGet = `SELECT value FROM setting WHERE name = $1`
-	sqlSettingAdd = `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
-	secretName    = "account.fake-salt-key"
-)
-
-// serverSecret reads the key of made-up salts, and makes it at the first start.
-func serverSecret(ctx context.Context, db *store.DB) (key []byte, err error) {
-	get := func(tx *store.Tx) error { return tx.Row(sqlSettingGet, secretName).Scan(&key) }
-	if err = db.Read(ctx, get); !errors.Is(err, store.ErrNoRows) {
-		return key, err
-	}
-	fresh := make([]byte, 32)
-	rand.Read(fresh) // never fails
-	err = db.Write(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(sqlSettingAdd, secretName, fresh); err != nil {
-			return err
-		}
-		return get(tx)
-	})
-	return key, err
 }
 
 // checkName demands a bare JID with a localpart.

@@ -13,7 +13,7 @@
 // the limiter and the list of callbacks; none is held across I/O or together
 // with another.
 //
-// The edges take Login for SASL and tokens for HTTP, the path asks Exists,
+// Called by: the edges take Login for SASL and tokens for HTTP, the path asks Exists,
 // admin/api does the rest, server registers OnRevoke and OnRemove.
 //
 // It does not end sessions (OnRevoke tells who must), does not know rosters or

@@ -153,7 +153,7 @@ func (im *importer) keys(l *line) {
 	if l.bad != "" || l.keys != nil {
 		return
 	}
-	prepared, err := im.s.checkPassword(l.account.JID, l.password)
+	prepared, err := im.s.rules.check(l.account.JID, l.password)
 	l.password = ""
 	if err == nil {
 		l.keys, err = derive(prepared, im.o.Iterations)
@@ -168,7 +168,7 @@ func (im *importer) keys(l *line) {
 // write commits batches and reports.
 func (im *importer) write(ctx context.Context, in <-chan batch) error {
 	for b := range in {
-		if err := im.s.insertLines(ctx, b.lines); err != nil {
+		if err := im.insert(ctx, b.lines); err != nil {
 			return err
 		}
 		for _, l := range b.lines {
@@ -200,12 +200,12 @@ func (im *importer) progress(bytes int64) {
 	}
 }
 
-// insertLines adds what is good of a batch; a name that is taken makes its line bad.
-func (s *Store) insertLines(ctx context.Context, lines []*line) error {
+// insert adds what is good of a batch; a name that is taken makes its line bad.
+func (im *importer) insert(ctx context.Context, lines []*line) error {
 	names := make([]jid.JID, 0, len(lines))
-	now := s.now()
+	now := im.s.now()
 	taken := make([]bool, len(lines))
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := im.s.db.Write(ctx, func(tx *store.Tx) error {
 		for i, l := range lines {
 			if l.bad != "" {
 				continue
@@ -228,7 +228,7 @@ func (s *Store) insertLines(ctx context.Context, lines []*line) error {
 			l.bad = "the account exists already"
 		}
 	}
-	s.cache.drop(names...)
+	im.s.cache.drop(names...)
 	return nil
 }
 

@@ -2,14 +2,11 @@ package account
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"net/netip"
 	"time"
 
-	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 )
@@ -37,7 +34,7 @@ func (l *Login) SCRAM(ctx context.Context, who jid.JID, h sasl.Hash) (sasl.Keys,
 	if err != nil {
 		return sasl.Keys{}, err
 	}
-	made := l.s.fake(who, h)
+	made := l.s.fake.keys(who, h)
 	k, ok := r.keys[h]
 	if !ok {
 		k = made
@@ -56,7 +53,7 @@ func (l *Login) Password(ctx context.Context, who jid.JID, password string) erro
 	if err != nil {
 		return err
 	}
-	proven, err := l.s.proves(ctx, who, r, password)
+	proven, err := l.proves(ctx, who, r, password)
 	if err != nil {
 		return err
 	}
@@ -101,14 +98,14 @@ func tooOften(ok bool, retry time.Duration) error {
 }
 
 // proves runs PBKDF2 and compares. Only so many run at a time (HARDENING A9).
-func (s *Store) proves(ctx context.Context, who jid.JID, r *record, password string) (bool, error) {
+func (l *Login) proves(ctx context.Context, who jid.JID, r *record, password string) (bool, error) {
 	h := sasl.SHA256
 	if _, ok := r.keys[h]; !ok {
 		if _, ok := r.keys[sasl.SHA1]; ok {
 			h = sasl.SHA1
 		}
 	}
-	made := s.fake(who, h)
+	made := l.s.fake.keys(who, h)
 	k, known := r.keys[h]
 	if !known {
 		k = made
@@ -118,83 +115,15 @@ func (s *Store) proves(ctx context.Context, who jid.JID, r *record, password str
 		prepared = "-" // the work is done all the same
 	}
 	select {
-	case s.hashing <- struct{}{}:
+	case l.s.hashing <- struct{}{}:
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	defer func() { <-s.hashing }()
+	defer func() { <-l.s.hashing }()
 	got, err := sasl.Derive(h, prepared, k.Salt, k.Iterations)
 	if err != nil {
 		return false, err
 	}
 	same := subtle.ConstantTimeCompare(got.StoredKey, k.StoredKey) == 1
 	return same && known && perr == nil, nil
-}
-
-// shape is how keys look from outside: what a made-up one must resemble.
-type shape struct{ iterations, salt int }
-
-const sqlShapes = `SELECT iterations, length(salt) FROM account_key WHERE mechanism = $1 LIMIT 1000`
-
-// commonShapes looks at some accounts: imported ones may have other iteration
-// counts than new ones, and then a made-up count would give itself away.
-func (s *Store) commonShapes(ctx context.Context) (map[sasl.Hash]shape, error) {
-	out := map[sasl.Hash]shape{}
-	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		for _, h := range hashes() {
-			best, err := commonShape(tx, h)
-			if err != nil {
-				return err
-			}
-			if best.iterations == 0 {
-				best = shape{s.conf.Iterations, 16}
-			}
-			out[h] = best
-		}
-		return nil
-	})
-	return out, err
-}
-
-func commonShape(tx *store.Tx, h sasl.Hash) (best shape, err error) {
-	rows, err := tx.Query(sqlShapes, string(h))
-	if err != nil {
-		return best, err
-	}
-	defer rows.Close()
-	seen := map[shape]int{}
-	for rows.Next() {
-		var sh shape
-		if err := rows.Scan(&sh.iterations, &sh.salt); err != nil {
-			return best, err
-		}
-		seen[sh]++
-		if seen[sh] > seen[best] {
-			best = sh
-		}
-	}
-	return best, rows.Err()
-}
-
-// fake makes the keys of an account that is not there: always the same ones,
-// and to nobody without the secret different from real ones.
-func (s *Store) fake(who jid.JID, h sasl.Hash) sasl.Keys {
-	sh := s.shapes[h]
-	return sasl.Keys{
-		Salt:       s.mac("salt", h, who, sh.salt),
-		Iterations: sh.iterations,
-		StoredKey:  s.mac("stored", h, who, h.Size()),
-		ServerKey:  s.mac("server", h, who, h.Size()),
-	}
-}
-
-func (s *Store) mac(what string, h sasl.Hash, who jid.JID, n int) []byte {
-	var out []byte
-	for i := byte(0); len(out) < n; i++ {
-		m := hmac.New(sha256.New, s.secret)
-		m.Write([]byte(what + "\x00" + string(h) + "\x00" + who.String()))
-		m.Write([]byte{0, i})
-		out = m.Sum(out)
-	}
-	return out[:n]
 }

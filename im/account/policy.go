@@ -17,9 +17,28 @@ func (r *Refused) Error() string { return "account: refused: " + r.Why }
 
 const maxPassword = 1024 // bytes, as xmpp/sasl takes
 
-// checkPassword prepares a new password and applies the rules of HARDENING V7:
-// length, no composition rules, no common ones.
-func (s *Store) checkPassword(who jid.JID, password string) (prepared string, err error) {
+// rules for new passwords (HARDENING V7): length, no composition rules, no
+// common ones.
+type rules struct {
+	min    int             // characters
+	any    bool            // no rules
+	common map[string]bool // refused ones, lower case; read only
+}
+
+func newRules(c Config) (rules, error) {
+	list, err := files.ReadFile("common.txt")
+	if err != nil {
+		return rules{}, err
+	}
+	r := rules{min: c.MinPassword, any: c.AnyPassword, common: map[string]bool{}}
+	for line := range strings.Lines(string(list)) {
+		r.common[strings.TrimSuffix(line, "\n")] = true
+	}
+	return r, nil
+}
+
+// check prepares a new password and applies the rules; the error is a *Refused.
+func (r rules) check(who jid.JID, password string) (prepared string, err error) {
 	if len(password) > maxPassword {
 		return "", &Refused{fmt.Sprintf("a password has at most %d bytes", maxPassword)}
 	}
@@ -27,14 +46,14 @@ func (s *Store) checkPassword(who jid.JID, password string) (prepared string, er
 	if err != nil {
 		return "", &Refused{strings.TrimPrefix(err.Error(), "sasl: ")}
 	}
-	if s.conf.AnyPassword {
+	if r.any {
 		return prepared, nil
 	}
 	lower := strings.ToLower(prepared)
 	switch {
-	case utf8.RuneCountInString(prepared) < s.conf.MinPassword:
-		return "", &Refused{fmt.Sprintf("the password is shorter than %d characters", s.conf.MinPassword)}
-	case s.isCommon(lower):
+	case utf8.RuneCountInString(prepared) < r.min:
+		return "", &Refused{fmt.Sprintf("the password is shorter than %d characters", r.min)}
+	case r.isCommon(lower):
 		return "", &Refused{"this password is one of the first that an attacker tries"}
 	case isPattern(lower):
 		return "", &Refused{"this password is only a pattern"}
@@ -46,16 +65,16 @@ func (s *Store) checkPassword(who jid.JID, password string) (prepared string, er
 
 // isCommon knows a listed password also behind and before digits and signs, in
 // leet spelling, and said twice.
-func (s *Store) isCommon(p string) bool {
+func (r rules) isCommon(p string) bool {
 	bare := strings.TrimFunc(p, func(r rune) bool { return !unicode.IsLetter(r) })
 	if len(p)-len(bare) > 8 {
 		bare = p // so many digits and signs are not an ornament
 	}
 	for _, v := range []string{p, unleet(p), bare, unleet(bare)} {
-		if s.common[v] {
+		if r.common[v] {
 			return true
 		}
-		if n := len(v) / 2; len(v) > 0 && len(v)%2 == 0 && v[:n] == v[n:] && s.common[v[:n]] {
+		if n := len(v) / 2; len(v) > 0 && len(v)%2 == 0 && v[:n] == v[n:] && r.common[v[:n]] {
 			return true
 		}
 	}
@@ -71,8 +90,8 @@ func unleet(p string) string {
 // alphabet, of digits and of keyboard rows, in either direction.
 func isPattern(p string) bool {
 	distinct := map[rune]bool{}
-	for _, r := range p {
-		distinct[r] = true
+	for _, c := range p {
+		distinct[c] = true
 	}
 	if len(distinct) <= 2 {
 		return true

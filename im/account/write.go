@@ -42,7 +42,7 @@ func (s *Store) Create(ctx context.Context, who jid.JID, password string, o Opti
 	if err := checkDisplayName(o.Name); err != nil {
 		return err
 	}
-	prepared, err := s.checkPassword(who, password)
+	prepared, err := s.rules.check(who, password)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func insertKeys(tx *store.Tx, who jid.JID, keys map[sasl.Hash]sasl.Keys) error {
 // SetPassword replaces the keys; every token dies and every session is told to
 // (HARDENING A12).
 func (s *Store) SetPassword(ctx context.Context, who jid.JID, password string) error {
-	prepared, err := s.checkPassword(who, password)
+	prepared, err := s.rules.check(who, password)
 	if err != nil {
 		return err
 	}

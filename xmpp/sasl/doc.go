@@ -7,7 +7,7 @@
 // 7628 (OAUTHBEARER), RFC 4013 (SASLprep of passwords), XEP-0440 (names of the
 // binding types).
 //
-// Every edge that lets a person in uses it: Config.Mechanisms for what is
+// Called by every edge that lets a person in: Config.Mechanisms for what is
 // offered, Config.Start for one exchange, Exchange.Next per message. Secrets
 // come from Credentials, which im/account meets.
 //
