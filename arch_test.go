@@ -55,7 +55,7 @@ var tierRules = map[string]tierRule{
 	"edge": {
 		may:    []string{"xmpp", "im", "media"},
 		reason: "bytes in, bytes out: no policy, no database, not another edge (ws and bosh use c2s's session code)",
-		ranks:  map[string]int{"edge/c2s": 0, "edge/ws": 1, "edge/bosh": 1, "edge/http": 0, "edge/s2s": 0, "edge/component": 0, "edge/sip": 0, "edge/irc": 0, "edge/sms": 0},
+		ranks:  map[string]int{"edge": 0, "edge/c2s": 1, "edge/ws": 2, "edge/bosh": 2, "edge/http": 1, "edge/s2s": 1, "edge/component": 1, "edge/sip": 1, "edge/irc": 1, "edge/sms": 1},
 	},
 	"admin":   {may: []string{"xmpp", "im", "corp", "media", "cluster"}, reason: "administration goes through the domain, not around it", free: true},
 	"web":     {reason: "the built web client is files, nothing else"},

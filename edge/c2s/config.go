@@ -1,0 +1,85 @@
+package c2s
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/sasl"
+)
+
+// Core is the path as an edge needs it; im/deliver.Path meets it but for Open,
+// whose result server wraps.
+type Core interface {
+	Bind(ctx context.Context, account jid.JID, resource string, w session.Wire) (*session.Session, error)
+	Open(s *session.Session) Inlet
+	Resume(ctx context.Context, account jid.JID, smID string, h uint32, w session.Wire) (*session.Session, error)
+	Detach(s *session.Session, w session.Wire)
+	End(ctx context.Context, s *session.Session)
+}
+
+// Inlet takes one connection's stanzas in order.
+type Inlet interface {
+	Stanza(ctx context.Context, raw *elem.Raw) error
+	Flush(ctx context.Context) error
+}
+
+// Limits bound one connection (HARDENING §0).
+type Limits struct {
+	Negotiation time.Duration // from the first byte to a bound session
+	Handshake   time.Duration // TLS
+	Idle        time.Duration // silence before the peer is asked for a sign of life
+	Grace       time.Duration // and how long it has for it
+	Write       time.Duration // one write
+	Farewell    time.Duration // how long the peer's </stream:stream> is waited for
+	Resume      time.Duration // announced in <enabled max=''/> (XEP-0198 §3)
+
+	PreAuth    elem.Limits // one element before login
+	LoginBytes int         // one <auth/> or <response/> under TLS
+	Elements   int         // elements before login
+	Attempts   int         // failed logins
+	Stanza     elem.Limits // one stanza after login
+}
+
+// DefaultLimits are those of HARDENING §0.
+func DefaultLimits() Limits {
+	return Limits{
+		Negotiation: 30 * time.Second,
+		Handshake:   10 * time.Second,
+		Idle:        60 * time.Second,
+		Grace:       30 * time.Second,
+		Write:       20 * time.Second,
+		Farewell:    500 * time.Millisecond,
+		Resume:      10 * time.Minute,
+		PreAuth:     elem.Limits{Bytes: 10000, Depth: 50, Elements: 32, Attrs: 64, Decls: 64},
+		LoginBytes:  64 << 10,
+		Elements:    32,
+		Attempts:    5,
+		Stanza:      elem.DefaultLimits(),
+	}
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	Domain jid.JID // the one hosted domain
+	Core   Core
+	// Credentials gives the secrets for logins from an address.
+	Credentials func(source netip.Addr) sasl.Credentials
+	Mechanisms  []string // offered ones; empty: all
+	// Plaintext permits login without TLS on loopback connections (HARDENING A2).
+	Plaintext bool
+	Keys      *edge.Keys
+	TLS       *tls.Config // of STARTTLS and of direct TLS; made by Keys.Config
+	Gate      *edge.Gate
+	Files     *edge.Files
+	Limits    Limits
+	// Features are added to the stream features after login.
+	Features func() []*elem.Element
+	Log      *slog.Logger
+}

@@ -1,0 +1,28 @@
+// Package c2s speaks XMPP with clients: it negotiates the stream, turns bytes
+// into stanzas for the path, and writes the frames of a session.
+//
+// Specifications: RFC 6120 §4 (streams), §5 (STARTTLS), §6 (SASL), §7 (resource
+// binding), XEP-0368 (direct TLS), XEP-0198 (stream management), XEP-0352
+// (client state), XEP-0478 (limits), XEP-0440 (channel binding types).
+//
+// A Stream is fed with bytes and never waits for them itself: who reads them,
+// and whether a goroutine waits for an idle connection, is the business of link
+// (goroutine per connection) alone. edge/ws uses the same Stream with another
+// Framing and Decoder.
+//
+// Tables: none.
+//
+// Goroutines: one per connection that reads and decides (link.run), begun by
+// Serve or Run, ended by the connection's end; after negotiation it goes on as a
+// fresh goroutine with a small stack. While frames wait, one more that writes
+// (outlet.drain); it ends when none are left. Shutdown ends all of them.
+//
+// Locks: Server.mu (the set of connections) and outlet.mu, which orders writes
+// to one connection and is held during them; no other lock is taken under it
+// but the session's own, for a few instructions.
+//
+// Called by: server, edge/ws, edge/http (through a function value). It calls
+// im/deliver through Core.
+//
+// It does not decide where a stanza goes, checks no password, keeps no session.
+package c2s

@@ -1,0 +1,81 @@
+package c2s
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// features writes what may be negotiated now (RFC 6120 §4.3.2).
+func (n *negotiation) features(dst []byte) (out []byte, nameEnd int) {
+	dst = append(dst, "<stream:features"...)
+	nameEnd = len(dst)
+	dst = append(dst, '>')
+	if n.s.who.IsZero() {
+		dst = n.loginFeatures(dst)
+	} else {
+		dst = append(dst, "<bind xmlns='"+stream.BindSpace+"'/>"+ // RFC 6120 §7.4
+			"<session xmlns='"+stream.OldSession+"'><optional/></session>"+ // for clients of RFC 3921; nothing to do
+			"<sm xmlns='"+stream.SMSpace+"'/>"+ // XEP-0198 §2
+			"<csi xmlns='"+stream.CSISpace+"'/>"...) // XEP-0352 §3
+		dst = append(dst, n.s.srv.extra...)
+	}
+	dst = n.limitFeature(dst)
+	return append(dst, "</stream:features>"...), nameEnd
+}
+
+func (n *negotiation) loginFeatures(dst []byte) []byte {
+	if !n.secure && n.canTLS() {
+		dst = append(dst, "<starttls xmlns='"+stream.TLSSpace+"'>"...)
+		if !n.plaintext() {
+			dst = append(dst, "<required/>"...) // RFC 6120 §5.4.1
+		}
+		dst = append(dst, "</starttls>"...)
+	}
+	mechs := n.sasl().Mechanisms(n.binding)
+	if len(mechs) == 0 {
+		return dst
+	}
+	dst = append(dst, "<mechanisms xmlns='"+stream.SASLSpace+"'>"...)
+	for _, m := range mechs {
+		dst = append(dst, "<mechanism>"...)
+		dst = elem.AppendText(dst, m)
+		dst = append(dst, "</mechanism>"...)
+	}
+	dst = append(dst, "</mechanisms>"...)
+	if kinds := n.binding.Types(); len(kinds) > 0 {
+		// XEP-0440 §3
+		dst = append(dst, "<sasl-channel-binding xmlns='"+stream.CBSpace+"'>"...)
+		for _, k := range kinds {
+			dst = append(dst, "<channel-binding"...)
+			dst = append(elem.AppendAttr(dst, "type", k), "/>"...)
+		}
+		dst = append(dst, "</sasl-channel-binding>"...)
+	}
+	return dst
+}
+
+// limitFeature announces what holds on this stream (XEP-0478 §3).
+func (n *negotiation) limitFeature(dst []byte) []byte {
+	lim := n.s.srv.conf.Limits
+	most, idle := lim.PreAuth.Bytes, lim.Negotiation
+	if !n.s.who.IsZero() {
+		most, idle = lim.Stanza.Bytes, lim.Idle+lim.Grace
+	}
+	dst = append(dst, "<limits xmlns='"+stream.LimitsSpace+"'><max-bytes>"...)
+	dst = strconv.AppendInt(dst, int64(most), 10)
+	dst = append(dst, "</max-bytes><idle-seconds>"...)
+	dst = strconv.AppendInt(dst, int64(max(idle/time.Second, 1)), 10)
+	return append(dst, "</idle-seconds></limits>"...)
+}
+
+// canTLS says that STARTTLS makes sense on this connection.
+func (n *negotiation) canTLS() bool { return n.s.srv.conf.TLS != nil && !n.s.out.frames.Framed() }
+
+// plaintext says that login without TLS is permitted: by configuration, and on
+// a loopback connection alone (HARDENING A2).
+func (n *negotiation) plaintext() bool {
+	return n.s.srv.conf.Plaintext && n.remote.IsLoopback()
+}

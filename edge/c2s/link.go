@@ -1,0 +1,355 @@
+package c2s
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// link is a connection and the goroutine that reads it. It is the only part
+// that waits for bytes.
+type link struct {
+	srv  *Server
+	base *edge.Conn
+	nc   net.Conn // base, or TLS above it
+	dec  Decoder  // nil for TCP
+	st   Stream
+
+	buf    []byte // borrowed while n > 0
+	n      int
+	one    [1]byte
+	until  time.Time // the read deadline that is set
+	probed bool      // the peer was asked for a sign of life
+}
+
+func newLink(srv *Server, o Opening) *link {
+	base := edge.Base(o.Conn)
+	if base == nil {
+		return nil
+	}
+	framing := o.Framing
+	if framing == nil {
+		framing = stream.TCP{}
+	}
+	l := &link{srv: srv, base: base, nc: o.Conn, dec: o.Decoder}
+	st := &l.st
+	st.srv, st.step = srv, onHeader
+	st.out.srv, st.out.base, st.out.frames, st.out.w = srv, base, framing, o.Conn
+	st.out.bits.Store(held)
+	st.nego = &negotiation{s: st, started: time.Now(), remote: edge.Source(base), pass: o.Pass}
+	st.nego.binding = srv.binding(o.Conn, base)
+	st.nego.secure = st.nego.binding.TLS
+	st.scan = elem.NewScanner(srv.preAuth(st.nego.secure))
+	if framing.Framed() {
+		st.scan.SetFramed(true)
+	}
+	return l
+}
+
+// run reads until the connection ends. When a session is bound it goes on in a
+// fresh goroutine: the stack that handshake and login have grown stays behind.
+func (l *link) run(ctx context.Context, initial []byte) {
+	defer l.srv.guard("read", l.broken)
+	fresh := l.st.nego == nil
+	if len(initial) > 0 {
+		l.hold(len(initial))
+		l.n = copy(l.buf, initial)
+		if err := l.feed(ctx); err != nil {
+			l.finish(ctx, err)
+			return
+		}
+	}
+	for {
+		err := l.read()
+		if err == nil {
+			err = l.feed(ctx)
+		}
+		if err == errStartTLS {
+			err = l.secure(ctx)
+		}
+		if err != nil {
+			l.finish(ctx, err)
+			return
+		}
+		if !fresh && l.st.nego == nil && l.n == 0 {
+			go l.run(ctx, nil)
+			return
+		}
+	}
+}
+
+// read waits for bytes, holding no buffer if none are pending, and takes what
+// has arrived with them.
+func (l *link) read() error {
+	for {
+		l.expect()
+		if l.st.out.ending.Load() != nil {
+			return errGone
+		}
+		var k int
+		var err error
+		if l.n == 0 {
+			if k, err = l.nc.Read(l.one[:]); k == 1 {
+				l.hold(1)
+				l.buf[0] = l.one[0]
+			}
+		} else {
+			if err := l.grow(); err != nil {
+				return err
+			}
+			k, err = l.nc.Read(l.buf[l.n:])
+		}
+		l.n += k
+		switch {
+		case k > 0:
+			l.probed = false
+			return l.gather()
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if err := l.silence(); err != nil {
+				return err
+			}
+		default:
+			return errGone
+		}
+	}
+}
+
+// gather reads what else is there, up to one large buffer: messages in it are
+// committed together.
+func (l *link) gather() error {
+	l.base.NoWait(true)
+	defer l.base.NoWait(false)
+	for l.n < gatherMost {
+		if l.n == len(l.buf) {
+			if err := l.grow(); err != nil {
+				return err
+			}
+		}
+		k, err := l.nc.Read(l.buf[l.n:])
+		l.n += k
+		if err != nil {
+			return nil // nothing more now; a real error comes again with the next read
+		}
+	}
+	return nil
+}
+
+const gatherMost = 16 << 10
+
+// hold borrows a buffer for at least n bytes.
+func (l *link) hold(n int) { l.buf = l.srv.buffers.Get(n) }
+
+// grow makes room behind the pending bytes. The scanner's limit ends a stream
+// long before this could be used to fill the memory.
+func (l *link) grow() error {
+	if l.n < len(l.buf) {
+		return nil
+	}
+	old := l.buf
+	l.hold(2 * len(old))
+	copy(l.buf, old[:l.n])
+	l.srv.buffers.Put(old)
+	return nil
+}
+
+// feed gives the stream what was read and keeps the rest.
+func (l *link) feed(ctx context.Context) error {
+	var rest []byte
+	var err error
+	if l.dec != nil {
+		rest, err = l.dec.Feed(ctx, &l.st, l.buf[:l.n])
+	} else {
+		var used int
+		used, err = l.st.Feed(ctx, l.buf[:l.n])
+		rest = l.buf[used:l.n]
+	}
+	if l.n = copy(l.buf, rest); l.n == 0 {
+		l.srv.buffers.Put(l.buf)
+		l.buf = nil
+	}
+	if l.st.nego != nil && !l.st.nego.pass.Hold(len(l.buf)) && err == nil {
+		// Before login all connections share a budget.
+		err = stream.Fail("resource-constraint", "Too many logins are under way. Please try again in a moment.")
+	}
+	return err
+}
+
+// expect sets the time by which something must have come.
+func (l *link) expect() {
+	until := l.st.deadline()
+	if until.IsZero() {
+		lim := &l.srv.conf.Limits
+		now := time.Now()
+		switch {
+		case l.probed:
+			until = now.Add(lim.Grace)
+		case l.until.Sub(now) > lim.Idle-lim.Idle/8 && l.until.Sub(now) <= lim.Idle:
+			return // near enough: a deadline costs more than the rest of a read
+		default:
+			until = now.Add(lim.Idle)
+		}
+	}
+	if until.Equal(l.until) {
+		return
+	}
+	l.until = until
+	_ = l.base.SetReadDeadline(until)
+}
+
+// silence is called when nothing came in time.
+func (l *link) silence() error {
+	l.until = time.Time{}
+	switch {
+	case l.st.out.ending.Load() != nil:
+		return errGone
+	case l.st.nego != nil:
+		return stream.Fail("connection-timeout", "Logging in took too long.") // RFC 6120 §4.9.3.4
+	case l.probed:
+		return errGone // no sign of life: the session may be resumed
+	}
+	l.probed = true
+	return probe(&l.st)
+}
+
+// probe asks for a sign of life (HARDENING F14).
+func probe(s *Stream) error {
+	if s.out.sm.Load() {
+		s.out.asked.Store(true)
+		return s.out.element(requestAck, 0)
+	}
+	iq := elem.New(stream.Client, "iq", "type", "get", "id", rand.Text(), "from", s.srv.conf.Domain.String(),
+		"to", s.sess.JID().String()).Add(elem.New("urn:xmpp:ping", "ping")) // XEP-0199 §4.1
+	s.push(stanza.IQ, iq)
+	return nil
+}
+
+// secure is STARTTLS (RFC 6120 §5.4.2.3, §5.4.3).
+func (l *link) secure(ctx context.Context) error {
+	if l.n > 0 {
+		return injected()
+	}
+	if err := l.st.out.element([]byte("<proceed xmlns='"+stream.TLSSpace+"'/>"), 0); err != nil {
+		return err
+	}
+	t, err := edge.Handshake(ctx, l.base, l.srv.conf.TLS, l.srv.conf.Limits.Handshake)
+	if err != nil {
+		l.srv.conf.Log.Debug("tls handshake failed", "remote", l.base.RemoteAddr().String(), "error", err)
+		return errGone
+	}
+	l.nc, l.until = t, time.Time{}
+	o := &l.st.out
+	o.mu.Lock()
+	o.w = t
+	o.mu.Unlock()
+	n := l.st.nego
+	n.binding = l.srv.binding(t, l.base)
+	n.secure = true
+	l.st.restart()
+	l.st.scan.Reset(l.srv.preAuth(true))
+	return nil
+}
+
+// finish ends the connection: the stream's last words, the session, the socket.
+func (l *link) finish(ctx context.Context, err error) {
+	if l.buf != nil {
+		l.srv.buffers.Put(l.buf)
+		l.buf, l.n = nil, 0
+	}
+	end := l.st.out.ending.Load()
+	bad, isStream := errors.AsType[*stream.Error](err)
+	over, wait := isStream || err == errFooter, isStream
+	switch {
+	case over:
+		l.farewell(bad)
+	case end != nil && !end.broken:
+		over, wait = end.over, true
+		l.farewell(end.reason)
+	}
+	l.st.out.close()
+	if s := l.st.sess; s != nil {
+		if over {
+			l.srv.conf.Core.End(context.WithoutCancel(ctx), s)
+		} else {
+			l.srv.conf.Core.Detach(s, &l.st.out)
+		}
+	}
+	if wait {
+		l.linger()
+	}
+	l.close()
+}
+
+func (l *link) close() {
+	_ = l.nc.Close()
+	_ = l.base.Close()
+	if l.st.nego != nil {
+		l.st.nego.pass.Leave()
+	}
+	l.srv.remove(l)
+}
+
+// farewell writes a stream error, if there is one, and our closing tag (RFC
+// 6120 §4.4, §4.9.1). No write may hold the end up for long.
+func (l *link) farewell(reason *stream.Error) {
+	l.st.out.ending.CompareAndSwap(nil, &ending{reason: reason})
+	_ = l.base.SetWriteDeadline(time.Now().Add(lastWrite))
+	_ = l.st.out.send(func(dst []byte, f stream.Framing) []byte {
+		if !l.st.open {
+			// RFC 6120 §4.9.1.2: an error needs a stream to stand on.
+			dst = f.Open(dst, &stream.Header{From: l.srv.conf.Domain, ID: rand.Text()})
+		}
+		if reason != nil {
+			el, nameEnd := reason.AppendTo(nil)
+			dst = f.Element(dst, el, nameEnd)
+		}
+		return f.Close(dst)
+	})
+}
+
+// linger gives the peer a moment to close its stream too (RFC 6120 §4.4).
+// Bytes left unread would make the kernel reset the connection, and the peer
+// lose our last words.
+func (l *link) linger() {
+	if t, ok := l.nc.(interface{ CloseWrite() error }); ok {
+		_ = t.CloseWrite() // under TLS: close_notify
+	}
+	_ = l.base.SetReadDeadline(time.Now().Add(l.srv.conf.Limits.Farewell))
+	_, _ = io.CopyN(io.Discard, l.nc, farewellMost)
+}
+
+// farewellMost is how much of a peer that goes on talking is thrown away.
+const farewellMost = 1 << 20
+
+// broken ends the connection after a panic.
+func (l *link) broken() {
+	l.st.out.close()
+	if s := l.st.sess; s != nil {
+		l.srv.conf.Core.Detach(s, &l.st.out)
+	}
+	l.close()
+}
+
+// guard is deferred at a goroutine's top: a panic ends its connection alone. It
+// is logged under an incident id, then after is called.
+func (s *Server) guard(what string, after func()) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.conf.Log.Error("connection ended by a panic", "in", what, "incident", incident(), "panic", p, "stack", string(debug.Stack()))
+	after()
+}
+
+// incident names one failure in the log and to the person who met it.
+func incident() string { return rand.Text()[:10] }

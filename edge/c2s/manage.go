@@ -1,0 +1,152 @@
+package c2s
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// HandledError is an error of Core.Resume that knows how many stanzas the
+// lost session had handled, for <failed h=”/> (XEP-0198 §5).
+type HandledError interface {
+	error
+	Handled() uint32
+}
+
+// onManage takes the elements of XEP-0198 on a bound stream.
+func onManage(s *Stream, ctx context.Context, raw *elem.Raw) error {
+	switch string(raw.Local) {
+	case "r":
+		return s.answerAck(ctx)
+	case "a":
+		return s.takeAck(raw)
+	case "enable":
+		return s.enable(ctx, raw)
+	case "resume": // XEP-0198 §5: instead of binding, not after it
+		return s.failed("unexpected-request", nil)
+	}
+	return stream.Fail("unsupported-stanza-type", "Unknown element of stream management.")
+}
+
+// answerAck tells how many stanzas are handled: those before <r/> are
+// committed first, so that acknowledged means archived.
+func (s *Stream) answerAck(ctx context.Context) error {
+	if !s.out.sm.Load() {
+		return s.failed("unexpected-request", nil)
+	}
+	if err := s.inlet.Flush(ctx); err != nil {
+		return s.internal(err)
+	}
+	h := s.sess.Handled()
+	return s.out.send(func(dst []byte, f stream.Framing) []byte {
+		el := append(make([]byte, 0, 48), "<a xmlns='"+stream.SMSpace+"' h='"...)
+		el = strconv.AppendUint(el, uint64(h), 10)
+		return f.Element(dst, append(el, "'/>"...), 0)
+	})
+}
+
+// takeAck confirms what the client has handled (XEP-0198 §4).
+func (s *Stream) takeAck(raw *elem.Raw) error {
+	h, ok := counter(raw)
+	if !ok {
+		return stream.Fail("bad-format", "h in <a/> is a number below 2^32 (XEP-0198 §4).")
+	}
+	if err := s.sess.Ack(h); err != nil {
+		return tooHigh(h, s.sess.Sent())
+	}
+	s.out.asked.Store(false)
+	if sent, _ := s.sess.Unacked(); sent > 0 {
+		s.out.Wake() // asks again for what was sent since
+	}
+	return nil
+}
+
+// tooHigh is the error of XEP-0198 §4.
+func tooHigh(h, sent uint32) error {
+	return &stream.Error{
+		Condition: "undefined-condition", Text: "You acknowledged more stanzas than were sent.",
+		App: elem.New(stream.SMSpace, "handled-count-too-high",
+			"h", strconv.FormatUint(uint64(h), 10), "send-count", strconv.FormatUint(uint64(sent), 10)),
+	}
+}
+
+func counter(raw *elem.Raw) (uint32, bool) {
+	h, err := strconv.ParseUint(string(attr(raw, "h")), 10, 32)
+	return uint32(h), err == nil
+}
+
+// enable switches stream management on (XEP-0198 §3).
+func (s *Stream) enable(ctx context.Context, raw *elem.Raw) error {
+	if s.out.sm.Load() {
+		return s.failed("unexpected-request", nil)
+	}
+	// What came before <enable/> is not counted: it must be out of the way.
+	if err := s.inlet.Flush(ctx); err != nil {
+		return s.internal(err)
+	}
+	resume := string(attr(raw, "resume"))
+	again := resume == "true" || resume == "1"
+	id := rand.Text() // XEP-0198 §3: unguessable; 130 bits
+	el := elem.New(stream.SMSpace, "enabled")
+	if again {
+		el.Set("id", id)
+		el.Set("resume", "true")
+		el.Set("max", strconv.Itoa(int(s.srv.conf.Limits.Resume/time.Second)))
+	} else {
+		id = ""
+	}
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Between frames written before <enabled/> and those after it.
+	s.sess.EnableSM(id, again)
+	o.sm.Store(true)
+	return o.sendLocked(func(dst []byte, f stream.Framing) []byte {
+		return f.Element(dst, el.AppendTo(nil, stream.Client), 0)
+	})
+}
+
+// resume takes an earlier session up again (XEP-0198 §5). A failure leaves the
+// client free to bind.
+func (s *Stream) resume(ctx context.Context, raw *elem.Raw) error {
+	id := string(attr(raw, "previd"))
+	h, ok := counter(raw)
+	if !ok || id == "" {
+		return s.failed("bad-request", nil)
+	}
+	// Frames pushed to the session from here on wait until <resumed/> is out.
+	sess, err := s.srv.conf.Core.Resume(ctx, s.who, id, h, &s.out)
+	if errors.Is(err, session.ErrHandledCount) {
+		return tooHigh(h, 0)
+	}
+	if e, ok := errors.AsType[*stream.Error](err); ok {
+		return e
+	}
+	if err != nil {
+		return s.failed("item-not-found", err)
+	}
+	s.sess = sess
+	s.out.sm.Store(true)
+	el := elem.New(stream.SMSpace, "resumed", "previd", id, "h", strconv.FormatUint(uint64(sess.Handled()), 10))
+	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil {
+		return err
+	}
+	s.bound()
+	return nil
+}
+
+// failed refuses a request of stream management; the stream goes on (XEP-0198 §3, §5).
+func (s *Stream) failed(condition string, cause error) error {
+	el := elem.New(stream.SMSpace, "failed").Add(elem.New(stanza.ErrorSpace, condition))
+	if e, ok := errors.AsType[HandledError](cause); ok {
+		el.Set("h", strconv.FormatUint(uint64(e.Handled()), 10))
+	}
+	return s.out.element(el.AppendTo(nil, stream.Client), 0)
+}

@@ -1,0 +1,215 @@
+package c2s
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// outlet is the writing side of a connection and the session's wire.
+type outlet struct {
+	srv    *Server
+	base   *edge.Conn // beneath TLS; deadlines are set on it
+	frames stream.Framing
+
+	mu sync.Mutex // orders writes; held during them
+	w  net.Conn   // mu
+
+	bits   atomic.Uint32
+	ending atomic.Pointer[ending]
+	sess   *session.Session // set before held is taken off
+	sm     atomic.Bool      // stream management is on
+	asked  atomic.Bool      // an <r/> is not answered yet
+}
+
+// Bits of outlet.bits.
+const (
+	running = 1 << iota // a drain goroutine is at work
+	dirty               // there may be frames that nobody has taken yet
+	held                // frames wait until the answer that comes before them is written
+	shut                // the connection has ended
+)
+
+// ending says why the connection ends from our side.
+type ending struct {
+	reason *stream.Error // nil: politely
+	over   bool          // the session ends with it
+	broken bool          // writing is not possible any more
+}
+
+// Wake meets session.Wire.
+func (o *outlet) Wake() {
+	for {
+		old := o.bits.Load()
+		if old&(dirty|shut) != 0 {
+			return
+		}
+		next := old | dirty
+		if old&(running|held) == 0 {
+			next |= running
+		}
+		if o.bits.CompareAndSwap(old, next) {
+			if next&^old&running != 0 {
+				go o.drain()
+			}
+			return
+		}
+	}
+}
+
+// Kick meets session.Wire.
+func (o *outlet) Kick(reason *stream.Error) { o.end(&ending{reason: reason}) }
+
+// end makes the reading goroutine end the connection; the first reason holds.
+func (o *outlet) end(e *ending) {
+	if !o.ending.CompareAndSwap(nil, e) {
+		return
+	}
+	// The order matters: who sets a deadline looks at ending afterwards.
+	now := time.Now()
+	_ = o.base.SetReadDeadline(now)
+	_ = o.base.SetWriteDeadline(now.Add(lastWrite))
+}
+
+// lastWrite bounds writes on a connection that is to end.
+const lastWrite = time.Second
+
+// release lets frames flow: the first ones come after what was written so far.
+func (o *outlet) release(s *session.Session) {
+	o.sess = s
+	for {
+		old := o.bits.Load()
+		if old&shut != 0 {
+			return
+		}
+		if o.bits.CompareAndSwap(old, old&^held|dirty|running) {
+			break
+		}
+	}
+	go o.drain()
+}
+
+// close stops all writing by the session.
+func (o *outlet) close() { o.bits.Or(shut) }
+
+// drain writes what the session has, until there is nothing.
+func (o *outlet) drain() {
+	defer o.srv.guard("write", func() { o.end(&ending{broken: true}) })
+	for {
+		o.bits.And(^uint32(dirty))
+		if !o.flush() {
+			o.close()
+			o.end(&ending{broken: true})
+			return
+		}
+		for {
+			old := o.bits.Load()
+			if old&dirty != 0 && old&shut == 0 {
+				break
+			}
+			if o.bits.CompareAndSwap(old, old&^running) {
+				return
+			}
+		}
+	}
+}
+
+// batch is how many frames are written at once, flushAt how many bytes.
+const (
+	batch   = 32
+	flushAt = 16 << 10
+)
+
+// flush writes the frames there are and, where it is due, <r/>. It says false
+// when the connection can't be written to any more.
+func (o *outlet) flush() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var room [batch]*session.Frame
+	for {
+		if o.ending.Load() != nil {
+			return true // what is left stays with the session
+		}
+		frames := o.sess.Take(o, room[:0])
+		ask := o.due(len(frames))
+		if len(frames) == 0 && !ask {
+			return true
+		}
+		if !o.writeFrames(frames, ask) {
+			return false
+		}
+		o.sess.Wrote(o)
+	}
+}
+
+func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {
+	size := 0
+	for _, f := range frames {
+		size += len(f.Bytes) + 32
+	}
+	buf := o.srv.buffers.Get(min(size+64, flushAt))
+	defer o.srv.buffers.Put(buf)
+	out := buf[:0]
+	for _, f := range frames {
+		out = o.frames.Element(out, f.Bytes, f.NameEnd)
+		if len(out) >= flushAt {
+			if o.put(out) != nil {
+				return false
+			}
+			out = buf[:0]
+		}
+	}
+	if ask {
+		o.asked.Store(true)
+		out = o.frames.Element(out, requestAck, 0)
+	}
+	return len(out) == 0 || o.put(out) == nil
+}
+
+var requestAck = []byte("<r xmlns='" + stream.SMSpace + "'/>")
+
+// due says whether <r/> belongs behind the frames just taken: stream management
+// is on, none is under way, and the queue is drained (XEP-0198 §4).
+func (o *outlet) due(taken int) bool {
+	if !o.sm.Load() || taken == batch || o.asked.Load() {
+		return false
+	}
+	sent, waiting := o.sess.Unacked()
+	return sent > 0 && waiting == 0
+}
+
+// put writes p whole; mu is held.
+func (o *outlet) put(p []byte) error {
+	_ = o.base.SetWriteDeadline(time.Now().Add(o.srv.conf.Limits.Write))
+	if o.ending.Load() != nil {
+		_ = o.base.SetWriteDeadline(time.Now().Add(lastWrite))
+	}
+	_, err := o.w.Write(p)
+	return err
+}
+
+// send writes what build makes, in one piece.
+func (o *outlet) send(build func(dst []byte, f stream.Framing) []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sendLocked(build)
+}
+
+func (o *outlet) sendLocked(build func(dst []byte, f stream.Framing) []byte) error {
+	buf := o.srv.buffers.Get(0)
+	defer o.srv.buffers.Put(buf)
+	if o.put(build(buf[:0], o.frames)) != nil {
+		return errGone
+	}
+	return nil
+}
+
+// element writes one element; nameEnd as Framing.Element has it.
+func (o *outlet) element(el []byte, nameEnd int) error {
+	return o.send(func(dst []byte, f stream.Framing) []byte { return f.Element(dst, el, nameEnd) })
+}

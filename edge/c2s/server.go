@@ -1,0 +1,209 @@
+package c2s
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/sasl"
+	"github.com/parlance-im/parlance/xmpp/stream"
+)
+
+// Server serves client connections.
+type Server struct {
+	conf    Config
+	sasl    sasl.Config
+	buffers edge.Buffers
+	extra   []byte // the stream features of Config.Features, written
+
+	mu     sync.Mutex
+	links  map[*link]struct{} // mu
+	closed bool               // mu
+	empty  chan struct{}      // mu; closed when links is empty after closed
+}
+
+// New makes a server. It starts nothing.
+func New(conf Config) (*Server, error) {
+	switch {
+	case conf.Core == nil || conf.Credentials == nil || conf.Log == nil:
+		return nil, errors.New("c2s: Core, Credentials and Log are required")
+	case !conf.Domain.IsDomain():
+		return nil, errors.New("c2s: the domain is missing")
+	}
+	if conf.Gate == nil {
+		conf.Gate = edge.NewGate(edge.DefaultGate())
+	}
+	if conf.Files == nil {
+		conf.Files = edge.NewFiles(0)
+	}
+	s := &Server{
+		conf:  conf,
+		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
+		links: make(map[*link]struct{}),
+		empty: make(chan struct{}),
+	}
+	if conf.Features != nil {
+		for _, f := range conf.Features() {
+			s.extra = f.AppendTo(s.extra, stream.Client)
+		}
+	}
+	return s, nil
+}
+
+// Serve accepts connections that begin in plain text and secure themselves by
+// STARTTLS (RFC 6120 §5), until ln is closed or ctx ends.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	return edge.Serve(ctx, ln, s.conf.Files, s.conf.Log, func(c *edge.Conn) {
+		s.enter(ctx, c, func(p *edge.Pass) {
+			s.Run(ctx, Opening{Conn: c, Pass: p})
+		})
+	})
+}
+
+// ServeTLS accepts connections that are TLS from the first byte (XEP-0368).
+func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
+	return edge.Serve(ctx, ln, s.conf.Files, s.conf.Log, func(c *edge.Conn) {
+		s.enter(ctx, c, func(p *edge.Pass) {
+			t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Limits.Handshake)
+			if err != nil {
+				s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
+				p.Leave()
+				c.Close()
+				return
+			}
+			// What the handshake made of the stack is not carried on.
+			go s.Run(ctx, Opening{Conn: t, Pass: p})
+		})
+	})
+}
+
+// enter takes a place among the connections that are not logged in, or closes.
+func (s *Server) enter(ctx context.Context, c *edge.Conn, then func(*edge.Pass)) {
+	pass, err := s.conf.Gate.Enter(ctx, edge.Source(c))
+	if err != nil {
+		c.Close()
+		return
+	}
+	then(pass)
+}
+
+// Opening is a connection to be served.
+type Opening struct {
+	// Conn is an *edge.Conn, or a TLS connection above one after its handshake.
+	Conn net.Conn
+	Pass *edge.Pass // its place at the gate; nil if it needs none
+	// Framing and Decoder are nil for TCP.
+	Framing stream.Framing
+	Decoder Decoder
+	// Initial are bytes that were read already. Not allowed to be plain text
+	// before TLS, of course.
+	Initial []byte
+}
+
+// Decoder takes bytes as read, which it may change, and gives the stream what is
+// complete. It returns what must be presented again, in front of further bytes.
+type Decoder interface {
+	Feed(ctx context.Context, st *Stream, buf []byte) (rest []byte, err error)
+}
+
+// Run serves one connection. It returns when negotiation is over or the
+// connection has ended; the rest goes on in a goroutine of its own.
+func (s *Server) Run(ctx context.Context, o Opening) {
+	l := newLink(s, o)
+	if l == nil || !s.add(l) {
+		o.Pass.Leave()
+		o.Conn.Close()
+		return
+	}
+	l.run(ctx, o.Initial)
+}
+
+func (s *Server) add(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.links[l] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.links, l)
+	if s.closed && len(s.links) == 0 {
+		close(s.empty)
+		s.empty = make(chan struct{}) // a second close can't happen: nothing is added any more
+	}
+}
+
+// Connections is how many there are.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.links)
+}
+
+// Shutdown ends every connection with system-shutdown (RFC 6120 §4.9.3.22) and
+// waits for them until ctx ends, when it closes what is left. The caller has
+// closed the listeners before, and ends Serve's context after: what is being
+// committed is not to be cut off.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	left := make([]*link, 0, len(s.links))
+	for l := range s.links {
+		left = append(left, l)
+	}
+	empty := s.empty
+	s.mu.Unlock()
+	if len(left) == 0 {
+		return
+	}
+	down := &ending{reason: stream.Fail("system-shutdown", "The server is going down. Please connect again in a moment."), over: true}
+	for _, l := range left {
+		l.st.out.end(down)
+	}
+	select {
+	case <-empty:
+		return
+	case <-ctx.Done():
+	}
+	for _, l := range left {
+		l.base.Close()
+	}
+	select {
+	case <-empty:
+	case <-time.After(lastWrite):
+		s.conf.Log.Warn("connections are still busy at the end", "connections", s.Connections())
+	}
+}
+
+// binding is what ties a login to its TLS connection; zero without TLS.
+func (s *Server) binding(c net.Conn, base *edge.Conn) sasl.Binding {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return sasl.Binding{}
+	}
+	state := t.ConnectionState()
+	if s.conf.Keys == nil {
+		return sasl.Bind(&state, nil)
+	}
+	return sasl.Bind(&state, s.conf.Keys.Shown(base))
+}
+
+// preAuth are the scanner's limits before login.
+func (s *Server) preAuth(secure bool) elem.Limits {
+	lim := s.conf.Limits.PreAuth
+	if secure {
+		// Whether it is a login element is known only when it has come: see Stream.early.
+		lim.Bytes = max(lim.Bytes, s.conf.Limits.LoginBytes)
+	}
+	return lim
+}

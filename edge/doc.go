@@ -1,0 +1,18 @@
+// Package edge is what every listener of people and peers shares: how
+// connections are accepted, how many may wait unauthenticated, their TLS
+// certificate, and reading that holds no buffer while nothing comes.
+//
+// Specifications: none of its own; limits are those of HARDENING §0 (X8, A15,
+// F7), TLS as RFC 7590 wants it.
+//
+// Tables: none.
+//
+// Goroutines: Serve runs in its caller's and starts one per connection, which
+// ends with its handler; Serve returns when its listener is closed.
+//
+// Locks: one in Gate, one in Keys; both for a few instructions.
+//
+// Called by: edge/c2s, edge/ws, edge/http, and server for the wiring.
+//
+// It knows nothing of XMPP or HTTP.
+package edge

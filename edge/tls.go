@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Keys holds the server's certificate, which can be changed while it runs:
+// connections that are open keep what they have.
+type Keys struct {
+	mu      sync.RWMutex
+	cert    *tls.Certificate // mu
+	swapped bool             // mu: there was another one before
+}
+
+// NewKeys starts with a certificate.
+func NewKeys(cert tls.Certificate) (*Keys, error) {
+	k := &Keys{}
+	return k, k.Set(cert)
+}
+
+// Set changes the certificate of the handshakes to come.
+func (k *Keys) Set(cert tls.Certificate) error {
+	if len(cert.Certificate) == 0 || cert.PrivateKey == nil {
+		return errors.New("edge: certificate or private key is missing")
+	}
+	if cert.Leaf == nil {
+		leaf, err := x509.ParseCertificate(cert.Certificate[0])
+		if err != nil {
+			return err
+		}
+		cert.Leaf = leaf
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.swapped = k.cert != nil
+	k.cert = &cert
+	return nil
+}
+
+// Leaf is the certificate of new handshakes.
+func (k *Keys) Leaf() *x509.Certificate {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.cert.Leaf
+}
+
+func (k *Keys) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if c := Base(hello.Conn); c != nil {
+		c.served = k.cert.Leaf
+	}
+	return k.cert, nil
+}
+
+// Shown is the certificate a connection was shown, for channel binding
+// (RFC 5929 §4); nil if that is not known. A resumed TLS session shows none: it
+// is that of the first one, which is ours as long as there was no other.
+func (k *Keys) Shown(c *Conn) *x509.Certificate {
+	if c != nil && c.served != nil {
+		return c.served
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.swapped {
+		return nil
+	}
+	return k.cert.Leaf
+}
+
+// Config is a server's TLS configuration: TLS 1.2 is the floor (RFC 7590 §3.1 and
+// RFC 8996), crypto/tls knows no compression, renegotiation by the client or early data
+// (HARDENING X12, X13). protos are offered by ALPN, best first.
+func (k *Keys) Config(minVersion uint16, protos ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion:     max(minVersion, tls.VersionTLS12),
+		GetCertificate: k.get,
+		NextProtos:     protos,
+	}
+}
+
+// Handshake makes the server's side of a TLS handshake within d. It leaves c
+// open if it fails.
+func Handshake(ctx context.Context, c *Conn, conf *tls.Config, d time.Duration) (*tls.Conn, error) {
+	t := tls.Server(c, conf)
+	if err := c.SetDeadline(time.Now().Add(d)); err != nil {
+		return nil, err
+	}
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return t, c.SetDeadline(time.Time{})
+}
