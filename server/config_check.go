@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -51,11 +53,14 @@ func (c *Config) Check() Problems {
 
 func (c *Config) checkPlace(p *Problems) {
 	// RFC 7622 §3.2: a domainpart is a host name, without port, user or resource.
-	switch d := c.Domain; {
-	case d == "":
+	j, err := jid.Parse(c.Domain)
+	switch {
+	case c.Domain == "":
 		p.add("domain", "must not be empty: write the part behind the @ of your addresses, like \"example.com\"")
-	case strings.ContainsAny(d, "@/: \t") || len(d) > 1023:
-		p.add("domain", "%q is not a domain: write only the part behind the @, like \"example.com\"", d)
+	case err != nil || !j.IsDomain():
+		p.add("domain", "%q is not a domain: write only the part behind the @, like \"example.com\"", c.Domain)
+	case j.String() != c.Domain:
+		p.add("domain", "write it as %q, as it stands in every address", j)
 	}
 	if c.Data == "" {
 		p.add("data", "must not be empty")

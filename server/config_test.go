@@ -97,6 +97,8 @@ func TestCheck_findsEachProblem(t *testing.T) {
 	}{
 		{"domain", func(c *Config) { c.Domain = "" }},
 		{"domain", func(c *Config) { c.Domain = "alice@example.com" }},
+		{"domain", func(c *Config) { c.Domain = "example.com:5222" }},
+		{"domain", func(c *Config) { c.Domain = "Example.COM" }},
 		{"data", func(c *Config) { c.Data = "" }},
 		{"storage.dsn", func(c *Config) { c.Storage.DSN = "mysql://x" }},
 		{"listen.c2s", func(c *Config) { c.Listen.C2S = []string{"5222"} }},

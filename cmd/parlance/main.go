@@ -39,6 +39,6 @@ func root() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(serveCommand(), demoCommand(), configCommand(), versionCommand())
+	c.AddCommand(serveCommand(), demoCommand(), configCommand(), doctorCommand(), versionCommand())
 	return c
 }
