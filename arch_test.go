@@ -22,7 +22,7 @@ var tierRules = map[string]tierRule{
 		reason: "the vocabulary has no goroutines, sockets or database: everyone else builds on it",
 		ranks: map[string]int{
 			"xmpp/ns": 0, "xmpp/jid": 1, "xmpp/elem": 2, "xmpp/stanza": 3,
-			"xmpp/stream": 4, "xmpp/sasl": 4, "xmpp/form": 4, "xmpp/rsm": 4, "xmpp/disco": 4,
+			"xmpp/stream": 4, "xmpp/sasl": 4, "xmpp/form": 4, "xmpp/rsm": 4, "xmpp/disco": 5, // caps hash forms (XEP-0115 §5.1)
 		},
 	},
 	"store": {
