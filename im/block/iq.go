@@ -39,7 +39,7 @@ func Feature(s *Store, p Presence) im.Feature {
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "block", Handle: h.block},
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "unblock", Handle: h.unblock},
 		},
-		Migrations: Migrations(),
+		Migrations: Migrations().FS,
 	}
 }
 

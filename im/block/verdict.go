@@ -65,10 +65,22 @@ func (s *Store) Verdict(from, to jid.JID, kind stanza.Kind, typ stanza.Type) (re
 		return stanza.Fail("internal-server-error", "the block list can't be read just now").As("wait"), false
 	case out:
 		return errBlocked(), false
+	case kind == stanza.Presence && subscription(typ):
+		// The sender's own roster changes as if nothing were wrong; im/presence asks
+		// Allows before the other side hears of it.
+		return nil, false
 	case kind == stanza.Presence:
 		return nil, true // XEP-0191, "User Blocks Contact": no answer, no error
 	}
 	return stanza.Fail("service-unavailable", ""), false
+}
+
+func subscription(typ stanza.Type) bool {
+	switch typ {
+	case stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubscribed:
+		return true
+	}
+	return false
 }
 
 // errBlocked answers whoever writes to somebody he has blocked himself.

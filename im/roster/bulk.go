@@ -3,6 +3,7 @@ package roster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -112,18 +113,24 @@ func (s *Store) Dissolve(ctx context.Context, owner jid.JID, local func(jid.JID)
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, do, func(c *change) error {
-		for _, contact := range r.list {
-			sd, err := c.load(owner, contact.JID)
-			if err != nil {
-				return err
+	for chunk := range slices.Chunk(r.list, seedChunk) {
+		err := s.commit(ctx, do, func(c *change) error {
+			for _, contact := range chunk {
+				sd, err := c.load(owner, contact.JID)
+				if err != nil {
+					return err
+				}
+				if err := c.sever(sd, local(contact.JID)); err != nil {
+					return err
+				}
 			}
-			if err := c.sever(sd, local(contact.JID)); err != nil {
-				return err
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Forget deletes all rows of an account within a transaction of the caller, who

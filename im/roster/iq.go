@@ -32,7 +32,7 @@ func Feature(s *Store, f Followers) im.Feature {
 			{Scope: im.ToSelf, Type: stanza.Get, Space: Space, Local: "query", Handle: h.get},
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "query", Handle: h.set},
 		},
-		Migrations: Migrations(),
+		Migrations: Migrations().FS,
 	}
 }
 

@@ -22,13 +22,13 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations are the package's tables.
-func Migrations() fs.FS {
+// Migrations are the package's tables; Feature carries the same.
+func Migrations() store.Migrations {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // the embedded folder is always there
+		return store.Migrations{Name: "roster", FS: migrations} // cannot happen: the folder is embedded
 	}
-	return sub
+	return store.Migrations{Name: "roster", FS: sub}
 }
 
 // Config is what a roster store needs.
