@@ -48,15 +48,11 @@ func (s *Scanner) scan(b []byte) (Event, *SyntaxError) {
 		case afterLess:
 			st = s.less(b)
 		case inTagName:
-			if st = s.qname(b, &w.name); st == goOn {
-				w.state, w.spaced = inTag, false
-			}
+			st = s.tagName(b)
 		case inTag:
 			st = s.tag(b)
 		case inAttrName:
-			if st = s.qname(b, &w.attr.name); st == goOn {
-				st = s.attrNamed(b)
-			}
+			st = s.attribute(b)
 		case beforeEq, beforeQuote:
 			st = s.beforeValue(b)
 		case inValue:
@@ -142,7 +138,7 @@ func (s *Scanner) less(b []byte) step {
 		}
 		w.pos++
 		w.state = inEndName
-		return goOn
+		return s.endName(b)
 	case c == '!':
 		w.pos++
 		w.state = afterBang
@@ -167,7 +163,16 @@ func (s *Scanner) less(b []byte) step {
 	}
 	w.name = qname{start: uint32(w.pos)}
 	w.state = inTagName
-	return goOn
+	return s.tagName(b)
+}
+
+// tagName goes over the name of a start tag.
+func (s *Scanner) tagName(b []byte) step {
+	st := s.qname(b, &s.w.name)
+	if st == goOn {
+		s.w.state, s.w.spaced = inTag, false
+	}
+	return st
 }
 
 // bang looks at what follows "<!".
@@ -207,7 +212,10 @@ func (s *Scanner) content(b []byte) step {
 		switch {
 		case c == '<':
 			w.pos, w.state = i+1, afterLess
-			return goOn
+			if i+1 == len(b) {
+				return wait
+			}
+			return s.less(b)
 		case c == '&':
 			w.mark, w.pos, w.state, w.back, w.ref = i, i+1, inRef, inContent, 0
 			return goOn

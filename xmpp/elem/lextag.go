@@ -69,31 +69,54 @@ func (s *Scanner) tag(b []byte) step {
 			return s.bad(i, "white space expected")
 		}
 		w.pos = i
-		w.attr = attr{name: qname{start: uint32(i)}}
+		w.attrs = append(w.attrs, attr{name: qname{start: uint32(i)}})
 		w.state = inAttrName
-		return goOn
+		return s.attribute(b)
 	}
 	w.pos = len(b)
 	return wait
 }
 
-// attrNamed checks the attribute's name against those before it (XML 1.0 §3.1).
-func (s *Scanner) attrNamed(b []byte) step {
+// attribute goes over an attribute as it is usually written, all at once; what
+// is written or cut off otherwise is left to the states.
+func (s *Scanner) attribute(b []byte) step {
 	w := s.w
-	name := b[w.attr.name.start:w.attr.name.end]
-	for i := w.tagAttrs(); i < len(w.attrs); i++ {
+	a := w.lastAttr()
+	if st := s.qname(b, &a.name); st != goOn {
+		return st
+	}
+	if st := s.attrNamed(b, a); st != goOn {
+		return st
+	}
+	i := w.pos
+	if i+1 < len(b) && b[i] == '=' && (b[i+1] == '\'' || b[i+1] == '"') {
+		w.quote = b[i+1]
+		a.start = uint32(i + 2)
+		w.pos, w.state = i+2, inValue
+		return s.value(b)
+	}
+	return goOn
+}
+
+// attrNamed checks the attribute's name against those before it (XML 1.0 §3.1).
+func (s *Scanner) attrNamed(b []byte, a *attr) step {
+	w := s.w
+	name := b[a.name.start:a.name.end]
+	for i := w.tagAttrs(); i < len(w.attrs)-1; i++ {
 		if n := w.attrs[i].name; string(b[n.start:n.end]) == string(name) {
-			return s.bad(int(w.attr.name.start), "attribute twice")
+			return s.bad(int(a.name.start), "attribute twice")
 		}
 	}
-	if w.attr.name.colon != 0 {
-		w.attr.decl = string(w.attr.name.prefix(b)) == "xmlns"
-	} else {
-		w.attr.decl = string(name) == "xmlns"
+	if a.name.colon != 0 {
+		name = a.name.prefix(b)
 	}
+	a.decl = string(name) == "xmlns"
 	w.state = beforeEq
 	return goOn
 }
+
+// lastAttr is the attribute under way.
+func (w *work) lastAttr() *attr { return &w.attrs[len(w.attrs)-1] }
 
 // tagAttrs is where the attributes of the tag under way begin.
 func (w *work) tagAttrs() int {
@@ -114,7 +137,7 @@ func (s *Scanner) beforeValue(b []byte) step {
 			w.state = beforeQuote
 		case w.state == beforeQuote && (c == '"' || c == '\''):
 			w.quote = c
-			w.attr.start = uint32(i + 1)
+			w.lastAttr().start = uint32(i + 1)
 			w.pos, w.state = i+1, inValue
 			return goOn
 		default:
@@ -137,15 +160,14 @@ func (s *Scanner) value(b []byte) step {
 		}
 		switch {
 		case c == w.quote:
-			w.attr.end = uint32(i)
 			w.pos = i + 1
-			return s.attrDone()
+			return s.attrDone(b)
 		case c == '\'' || c == '"':
 			i++
 		case c == '<':
 			return s.bad(i, "< in an attribute value")
 		case c == '&':
-			w.attr.raw = true
+			w.lastAttr().raw = true
 			w.mark, w.pos, w.state, w.back, w.ref = i, i+1, inRef, inValue, 0
 			return goOn
 		default:
@@ -158,7 +180,7 @@ func (s *Scanner) value(b []byte) step {
 				return s.bad(i, "character not allowed")
 			}
 			if c < ' ' {
-				w.attr.raw = true
+				w.lastAttr().raw = true
 			}
 			i += n
 		}
@@ -167,20 +189,25 @@ func (s *Scanner) value(b []byte) step {
 	return wait
 }
 
-// attrDone keeps the attribute under way, within the limits.
-func (s *Scanner) attrDone() step {
+// attrDone counts the attribute whose closing quote is behind.
+func (s *Scanner) attrDone(b []byte) step {
 	w := s.w
-	if w.attr.decl {
+	a := w.lastAttr()
+	a.end = uint32(w.pos - 1)
+	if a.decl {
 		if w.decls++; s.lim.Decls > 0 && w.decls > s.lim.Decls {
-			return s.fail(policyViolation, int(w.attr.name.start), "too many namespace declarations")
+			return s.fail(policyViolation, int(a.name.start), "too many namespace declarations")
 		}
 	} else {
 		if w.tagPlain++; s.lim.Attrs > 0 && w.tagPlain > s.lim.Attrs {
-			return s.fail(policyViolation, int(w.attr.name.start), "too many attributes")
+			return s.fail(policyViolation, int(a.name.start), "too many attributes")
 		}
 	}
-	w.attrs = append(w.attrs, w.attr)
 	w.state, w.spaced = inTag, false
+	if w.pos < len(b) && b[w.pos] == '>' {
+		w.pos++
+		return tagOpen
+	}
 	return goOn
 }
 
@@ -196,6 +223,9 @@ func (s *Scanner) endName(b []byte) step {
 	want = want[w.pos-(w.mark+2):]
 	n := min(len(want), len(b)-w.pos)
 	if string(b[w.pos:w.pos+n]) != string(want[:n]) {
+		for b[w.pos] == want[0] {
+			w.pos, want = w.pos+1, want[1:]
+		}
 		return s.bad(w.pos, "end tag does not match")
 	}
 	w.pos += n
@@ -203,7 +233,7 @@ func (s *Scanner) endName(b []byte) step {
 		return wait
 	}
 	w.state = afterEndName
-	return goOn
+	return s.endTag(b)
 }
 
 // endTag looks for the end of an end tag.

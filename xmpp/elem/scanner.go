@@ -98,7 +98,7 @@ func (s *Scanner) Next(buf []byte) (Event, int, error) {
 	if s.err != nil {
 		return NeedMore, 0, s.err
 	}
-	if s.w != nil && s.w.done {
+	if s.w != nil && s.w.over {
 		s.w.reset()
 	}
 	if s.phase == closing {
@@ -142,6 +142,7 @@ func (s *Scanner) Next(buf []byte) (Event, int, error) {
 	if ev == NeedMore {
 		return NeedMore, 0, nil
 	}
+	s.w.over = true
 	return ev, s.w.pos, nil
 }
 

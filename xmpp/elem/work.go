@@ -10,7 +10,7 @@ type work struct {
 	state, back lexState
 	quote       byte
 	spaced      bool  // white space before the next attribute
-	closed      bool  // an end tag
+	over        bool  // an event was given: the next call begins anew
 	done        bool  // raw is what the last event was about
 	ref         uint8 // kind of character reference under way
 	refVal      uint32
@@ -18,7 +18,6 @@ type work struct {
 	decls, elements int
 	tagPlain        int // attributes of the tag under way that are no declarations
 
-	attr    attr   // under way
 	name    qname  // element under way
 	attrs   []attr // of the top-level element, then of the tag under way
 	topAttr int    // how many belong to the top-level element
