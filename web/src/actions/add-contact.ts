@@ -1,5 +1,5 @@
-import { CallError } from '../platform/remote.ts';
 import * as m from '../paraglide/messages.js';
+import { CallError } from '../platform/remote.ts';
 import type { App } from '../view/app.svelte.ts';
 import { domain, prepare } from '../xmpp/jid.ts';
 import type { Action } from './action.ts';
@@ -15,7 +15,12 @@ export const openAddContact: Action = {
 };
 
 /** Sends the request; gives what is wrong with it, or '' and the address. */
-export async function addContact(app: App, typed: string, name: string, group: string): Promise<{ error: string; jid: string }> {
+export async function addContact(
+  app: App,
+  typed: string,
+  name: string,
+  group: string,
+): Promise<{ error: string; jid: string }> {
   const jid = prepare(typed, domain(app.self.jid));
   if (!jid) return { error: m.add_bad(), jid: '' };
   if (jid === app.self.jid) return { error: m.add_self(), jid: '' };

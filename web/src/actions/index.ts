@@ -1,5 +1,5 @@
-import { openAddContact } from './add-contact.ts';
 import type { Action } from './action.ts';
+import { openAddContact } from './add-contact.ts';
 import { focusComposer } from './focus-composer.ts';
 import { markRead } from './mark-read.ts';
 import { openSwitcher } from './open-switcher.ts';

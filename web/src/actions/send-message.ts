@@ -8,7 +8,16 @@ export function sendMessage(app: App, peer: string, body: string): void {
   const id = crypto.randomUUID();
   const c = app.conversation(peer);
   const last = c.msgs.at(-1)?.ts ?? 0;
-  const msg: Msg = { key: `o:${id}`, peer, dir: 'out', body: text, ts: Math.max(Date.now(), last + 0.001), id, archiveId: '', status: 'pending' };
+  const msg: Msg = {
+    key: `o:${id}`,
+    peer,
+    dir: 'out',
+    body: text,
+    ts: Math.max(Date.now(), last + 0.001),
+    id,
+    archiveId: '',
+    status: 'pending',
+  };
   c.divider = 0;
   c.apply([msg]);
   c.toEnd?.();

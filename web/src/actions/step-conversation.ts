@@ -8,7 +8,7 @@ function step(app: App, by: 1 | -1, unreadOnly: boolean): void {
   const n = order.length;
   const from = app.active ? order.indexOf(app.active) : -1;
   for (let i = 1; i <= n; i++) {
-    const jid = order[(((from < 0 && by < 0 ? 0 : from) + by * i) % n + n) % n]!;
+    const jid = order[((((from < 0 && by < 0 ? 0 : from) + by * i) % n) + n) % n]!;
     if (!unreadOnly || app.conv(jid).unread > 0) {
       app.select(jid);
       return;

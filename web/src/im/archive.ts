@@ -29,7 +29,8 @@ export class Archive {
   take(el: XElement): boolean {
     if (!el.child('result', 'urn:xmpp:mam:2')) return false;
     const r = parseMamResult(el, this.ctx.self());
-    if (r) this.collecting.get(r.queryId)?.push({ el: r.message, archiveId: r.archiveId, stamp: r.stamp, carbon: false });
+    if (r)
+      this.collecting.get(r.queryId)?.push({ el: r.message, archiveId: r.archiveId, stamp: r.stamp, carbon: false });
     return true;
   }
 

@@ -9,7 +9,7 @@ import type { StreamEvents, Transport } from '../xmpp/stream.ts';
 import { ownInfo } from '../xmpp/xep/disco.ts';
 import { type ChatState, parseMessage, unwrapCarbon } from '../xmpp/xep/message.ts';
 import { parsePresence, type Show } from '../xmpp/xep/presence.ts';
-import { x, type XElement } from '../xmpp/xml.ts';
+import { type XElement, x } from '../xmpp/xml.ts';
 import { Archive } from './archive.ts';
 import { Contacts } from './contacts.ts';
 import { Convs } from './convs.ts';
@@ -19,8 +19,8 @@ import { type FetchToken, Link, type Token } from './link.ts';
 import { Messages } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { Presences } from './presences.ts';
-import { Typing } from './typing.ts';
 import type { Conv, Delta, Msg, Page, Snapshot } from './types.ts';
+import { Typing } from './typing.ts';
 
 export interface ClientOptions {
   account: string;

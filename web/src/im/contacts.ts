@@ -1,9 +1,9 @@
 /** Roster (RFC 6121 §2) and the requests of people who want to see us (§3). */
 import { bare } from '../xmpp/jid.ts';
 import { NS } from '../xmpp/ns.ts';
-import { parsePush, parseRoster, rosterGet, rosterRemove, rosterSet } from '../xmpp/xep/roster.ts';
 import { type ParsedPresence, subscription } from '../xmpp/xep/presence.ts';
-import { x, type XElement } from '../xmpp/xml.ts';
+import { parsePush, parseRoster, rosterGet, rosterRemove, rosterSet } from '../xmpp/xep/roster.ts';
+import { type XElement, x } from '../xmpp/xml.ts';
 import type { Ctx } from './ctx.ts';
 import type { Request, RosterItem } from './types.ts';
 
@@ -75,7 +75,8 @@ export class Contacts {
     this.forget(jid);
     const item = this.items.get(jid);
     if (!item) await this.ctx.ask('set', rosterSet(jid, '', []));
-    if (!item || item.subscription === 'none' || item.subscription === 'from') this.ctx.send(subscription(jid, 'subscribe'));
+    if (!item || item.subscription === 'none' || item.subscription === 'from')
+      this.ctx.send(subscription(jid, 'subscribe'));
   }
   decline(jid: string): void {
     this.ctx.send(subscription(jid, 'unsubscribed'));

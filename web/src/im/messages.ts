@@ -46,7 +46,8 @@ export class Messages {
     for (const peer of new Set(all.map((m) => m.peer))) {
       this.ctx.emit({ t: 'msgs', peer, msgs: all.filter((m) => m.peer === peer) });
     }
-    for (const conv of batch.convs.values()) this.ctx.convs.set({ ...conv, draft: this.ctx.convs.get(conv.peer).draft });
+    for (const conv of batch.convs.values())
+      this.ctx.convs.set({ ...conv, draft: this.ctx.convs.get(conv.peer).draft });
     for (const msg of batch.fresh) await this.seen(msg);
   }
 
@@ -113,9 +114,20 @@ export class Messages {
    * same sender; a bare stanza id is not (simple clients count 1, 2, 3 in every session), it takes
    * the same text at about the same time and a copy whose archive id is not known yet.
    */
-  private async known(p: ParsedMessage, dir: 'in' | 'out', peer: string, archiveId: string, stamp: number, batch: Batch) {
+  private async known(
+    p: ParsedMessage,
+    dir: 'in' | 'out',
+    peer: string,
+    archiveId: string,
+    stamp: number,
+    batch: Batch,
+  ) {
     for (const m of batch.msgs.values()) {
-      if (m.peer === peer && m.dir === dir && ((archiveId && m.archiveId === archiveId) || (p.originId && m.id === p.originId))) {
+      if (
+        m.peer === peer &&
+        m.dir === dir &&
+        ((archiveId && m.archiveId === archiveId) || (p.originId && m.id === p.originId))
+      ) {
         return m;
       }
     }
@@ -137,7 +149,12 @@ export class Messages {
       const msg = await this.ctx.db.byId(peer, 'in', p.displayed);
       const conv = batch.convs.get(peer) ?? this.ctx.convs.get(peer);
       if (msg && msg.ts > conv.readTs) {
-        batch.convs.set(peer, { ...conv, readTs: msg.ts, unread: msg.ts >= conv.lastTs ? 0 : conv.unread, displayedId: p.displayed });
+        batch.convs.set(peer, {
+          ...conv,
+          readTs: msg.ts,
+          unread: msg.ts >= conv.lastTs ? 0 : conv.unread,
+          displayedId: p.displayed,
+        });
       }
     }
   }
@@ -152,7 +169,8 @@ export class Messages {
     // XEP-0333 §4.1: displaying one means that all before it were.
     for (const before of await this.ctx.db.page(peer, msg, 50)) {
       const b = batch.msgs.get(before.key) ?? before;
-      if (b.dir === 'out' && (b.status === 'archived' || b.status === 'delivered')) batch.msgs.set(b.key, { ...b, status: 'read' });
+      if (b.dir === 'out' && (b.status === 'archived' || b.status === 'delivered'))
+        batch.msgs.set(b.key, { ...b, status: 'read' });
     }
   }
 

@@ -3,8 +3,9 @@
  * happens then (reload, crash, lost session), it is sent again with the same id until the server
  * acknowledges it. The server stores one origin-id of one sender once, so that nothing doubles.
  */
-import { bare } from '../xmpp/jid.ts';
+
 import { stanzaError } from '../xmpp/iq.ts';
+import { bare } from '../xmpp/jid.ts';
 import { chatMessage } from '../xmpp/xep/message.ts';
 import type { XElement } from '../xmpp/xml.ts';
 import { Convs } from './convs.ts';
@@ -43,7 +44,12 @@ export class Outbox {
   async retry(key: string): Promise<void> {
     const old = await this.ctx.db.msg(key);
     if (!old || old.dir !== 'out' || old.status !== 'failed') return;
-    const msg: Msg = { ...old, status: 'pending', error: undefined, ts: Math.max(this.ctx.now(), this.ctx.convs.get(old.peer).lastTs + 0.001) };
+    const msg: Msg = {
+      ...old,
+      status: 'pending',
+      error: undefined,
+      ts: Math.max(this.ctx.now(), this.ctx.convs.get(old.peer).lastTs + 0.001),
+    };
     await this.write(msg);
     this.transmit(msg);
   }

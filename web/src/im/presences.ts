@@ -62,7 +62,13 @@ export class Presences {
     this.people.set(jid, person);
     if (p.show === 'offline' && !res) person.clear();
     else if (p.show === 'offline') person.delete(res);
-    else person.set(res, { show: p.show, status: p.status, priority: p.priority, mobile: person.get(res)?.mobile ?? false });
+    else
+      person.set(res, {
+        show: p.show,
+        status: p.status,
+        priority: p.priority,
+        mobile: person.get(res)?.mobile ?? false,
+      });
     this.show(jid);
     if (p.caps && p.show !== 'offline') void this.look(p.from, p.caps);
   }

@@ -18,7 +18,11 @@ export class Typing {
     const was = this.timers.has(peer);
     clearTimeout(this.timers.get(peer));
     this.timers.delete(peer);
-    if (state === 'composing') this.timers.set(peer, setTimeout(() => this.heard(peer, 'paused'), FORGET));
+    if (state === 'composing')
+      this.timers.set(
+        peer,
+        setTimeout(() => this.heard(peer, 'paused'), FORGET),
+      );
     const is = this.timers.has(peer);
     if (was !== is) this.ctx.emit({ t: 'typing', jid: peer, on: is });
   }

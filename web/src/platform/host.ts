@@ -120,7 +120,12 @@ export class Host {
       const v = await fn!.apply(this.client, a);
       this.post(port, { t: 'result', n, ok: true, v });
     } catch (err) {
-      this.post(port, { t: 'result', n, ok: false, condition: err instanceof StanzaError ? err.condition : 'internal' });
+      this.post(port, {
+        t: 'result',
+        n,
+        ok: false,
+        condition: err instanceof StanzaError ? err.condition : 'internal',
+      });
       if (!(err instanceof StanzaError)) console.error(`host: ${m}`, err);
     }
   }

@@ -45,9 +45,16 @@ export class Remote {
       port.start();
       return port;
     });
-    addEventListener('pagehide', () => this.post({ t: 'bye' }));
+    addEventListener('pagehide', this.bye);
   }
 
+  private bye = (): void => this.post({ t: 'bye' });
+
+  dispose(): void {
+    removeEventListener('pagehide', this.bye);
+    this.bye();
+    void this.port.then((p) => setTimeout(() => p.close(), 0));
+  }
   hello(account: string, token: Token | null): void {
     this.post({ t: 'hello', tab: TAB, account, token });
   }

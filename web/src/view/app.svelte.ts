@@ -52,12 +52,23 @@ export class App {
     if (this.attached) this.remote.hello(this.attached, null);
   }
 
+  dispose(): void {
+    clearTimeout(this.awayTimer);
+    this.remote.dispose();
+  }
+
   private load(s: Snapshot): void {
     this.self = s.self;
     this.setLink(s.link);
-    replace(this.roster, s.roster.map((r) => [r.jid, r]));
+    replace(
+      this.roster,
+      s.roster.map((r) => [r.jid, r]),
+    );
     replace(this.presence, s.presence);
-    replace(this.convs, s.convs.map((c) => [c.peer, c]));
+    replace(
+      this.convs,
+      s.convs.map((c) => [c.peer, c]),
+    );
     this.typing.clear();
     for (const jid of s.typing) this.typing.add(jid);
     this.requests = s.requests;
@@ -77,7 +88,10 @@ export class App {
         this.setLink(d.link);
         return;
       case 'roster':
-        replace(this.roster, d.roster.map((r) => [r.jid, r]));
+        replace(
+          this.roster,
+          d.roster.map((r) => [r.jid, r]),
+        );
         return;
       case 'presence':
         this.presence.set(d.jid, d.presence);

@@ -53,7 +53,9 @@ export class Conversation {
   apply(changes: Msg[]): void {
     if (!this.loaded) return;
     const first = this.msgs[0];
-    const fit = changes.filter((m) => !first || this.complete || m.ts >= first.ts || this.msgs.some((k) => k.key === m.key));
+    const fit = changes.filter(
+      (m) => !first || this.complete || m.ts >= first.ts || this.msgs.some((k) => k.key === m.key),
+    );
     if (fit.length) this.msgs = merge(this.msgs, fit);
   }
 }

@@ -29,7 +29,10 @@ export function rank(entries: readonly Entry[], typed: string, limit = 12): Entr
   }
   found.sort(
     (a, b) =>
-      Number(b.e.unread > 0) - Number(a.e.unread > 0) || b.s - a.s || b.e.lastTs - a.e.lastTs || (a.e.name < b.e.name ? -1 : 1),
+      Number(b.e.unread > 0) - Number(a.e.unread > 0) ||
+      b.s - a.s ||
+      b.e.lastTs - a.e.lastTs ||
+      (a.e.name < b.e.name ? -1 : 1),
   );
   return found.slice(0, limit).map((f) => f.e);
 }

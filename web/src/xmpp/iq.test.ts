@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Requests, StanzaError } from './iq.ts';
-import { parse, x, type XElement } from './xml.ts';
+import { Requests, type StanzaError } from './iq.ts';
+import { parse, type XElement, x } from './xml.ts';
 
 function setup() {
   const sent: XElement[] = [];
@@ -38,7 +38,9 @@ describe('Requests (HARDENING I5: answers by somebody else)', () => {
     const { reqs, sent } = setup();
     const got = reqs.ask('get', x('query'));
     reqs.answer(
-      parse(`<iq xmlns="jabber:client" type="error" id="${sent[0]!.attr('id')}"><error type="cancel"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`),
+      parse(
+        `<iq xmlns="jabber:client" type="error" id="${sent[0]!.attr('id')}"><error type="cancel"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`,
+      ),
     );
     await expect(got).rejects.toMatchObject({ condition: 'item-not-found' } satisfies Partial<StanzaError>);
   });

@@ -4,7 +4,7 @@
  */
 import { bare } from './jid.ts';
 import { NS } from './ns.ts';
-import { x, type XElement } from './xml.ts';
+import { type XElement, x } from './xml.ts';
 
 export class StanzaError extends Error {
   constructor(

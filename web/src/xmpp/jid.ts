@@ -22,7 +22,11 @@ export function domain(jid: string): string {
 
 /** A typed address: "bob" becomes bob@home. '' if it can't be one (RFC 7622 §3.3.1 forbids these). */
 export function prepare(typed: string, home: string): string {
-  const s = typed.trim().replace(/^xmpp:/i, '').normalize('NFC').toLowerCase();
+  const s = typed
+    .trim()
+    .replace(/^xmpp:/i, '')
+    .normalize('NFC')
+    .toLowerCase();
   if (!s) return '';
   const full = s.includes('@') ? s : `${s}@${home}`;
   return /^[^\s"&'/:<>@]{1,1023}@[^\s@/<>&'"]{1,1023}$/.test(full) ? full : '';

@@ -42,7 +42,14 @@ type StropheConnection = InstanceType<typeof Strophe.Connection>;
 /** What Strophe keeps to itself but we need; its types know `sm` only by its common half. */
 interface Internals {
   _doDisconnect(condition?: string): void;
-  sm: { onFailed: (v: unknown, resume?: boolean) => void; reset(): void; requestAck(): void; serverSupported: boolean; enabled: boolean; resumed: boolean };
+  sm: {
+    onFailed: (v: unknown, resume?: boolean) => void;
+    reset(): void;
+    requestAck(): void;
+    serverSupported: boolean;
+    enabled: boolean;
+    resumed: boolean;
+  };
 }
 
 export class StropheStream implements Transport {
@@ -79,7 +86,12 @@ export class StropheStream implements Transport {
       if (status === Strophe.Status.ERROR && condition === 'conflict') reason = 'conflict';
       if (status === Strophe.Status.CONNECTED) {
         clearTimeout(this.connectTimer);
-        conn.addHandler((el: Element) => this.inbound(el as unknown as XElement), null as never, null as never, null as never);
+        conn.addHandler(
+          (el: Element) => this.inbound(el as unknown as XElement),
+          null as never,
+          null as never,
+          null as never,
+        );
         this.ready = true;
         this.events.online(conn.jid, conn.sm.resumed);
       } else if (status === Strophe.Status.AUTHFAIL) {

@@ -1,19 +1,10 @@
 /** Service discovery (XEP-0030) and entity capabilities (XEP-0115), as far as a client needs them. */
 import { NS } from '../ns.ts';
-import { x, type XElement } from '../xml.ts';
+import { type XElement, x } from '../xml.ts';
 
 export const CAPS_NODE = 'https://parlance.im/web';
 
-const FEATURES = [
-  NS.caps,
-  NS.chatstates,
-  NS.discoInfo,
-  NS.receipts,
-  NS.markers,
-  NS.sid,
-  NS.ping,
-  NS.version,
-].sort();
+const FEATURES = [NS.caps, NS.chatstates, NS.discoInfo, NS.receipts, NS.markers, NS.sid, NS.ping, NS.version].sort();
 
 export function ownInfo(node: string): XElement {
   return x(

@@ -1,7 +1,7 @@
 /** Message archive (XEP-0313) with result set management (XEP-0059). */
 import { bare } from '../jid.ts';
 import { NS } from '../ns.ts';
-import { x, type XElement } from '../xml.ts';
+import { type XElement, x } from '../xml.ts';
 import { parseStamp } from './message.ts';
 
 export interface MamQuery {

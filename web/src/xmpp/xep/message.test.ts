@@ -37,7 +37,15 @@ describe('parseMessage', () => {
   });
   it('reads back what chatMessage writes', () => {
     const got = parseMessage(parse(chatMessage('bob@acme.test', 'id-1', 'a < b').toString()), ME);
-    expect(got).toMatchObject({ id: 'id-1', originId: 'id-1', body: 'a < b', wantsReceipt: true, markable: true, state: 'active', type: 'chat' });
+    expect(got).toMatchObject({
+      id: 'id-1',
+      originId: 'id-1',
+      body: 'a < b',
+      wantsReceipt: true,
+      markable: true,
+      state: 'active',
+      type: 'chat',
+    });
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { bare } from '../jid.ts';
 import { NS } from '../ns.ts';
-import { x, type XElement } from '../xml.ts';
+import { type XElement, x } from '../xml.ts';
 
 export type ChatState = 'active' | 'composing' | 'paused' | 'inactive' | 'gone';
 const STATES: readonly string[] = ['active', 'composing', 'paused', 'inactive', 'gone'];
@@ -97,13 +97,28 @@ export function chatMessage(to: string, id: string, body: string): XElement {
 
 export function stateMessage(to: string, state: ChatState): XElement {
   // XEP-0334 §4.2: nothing worth keeping.
-  return x('message', { xmlns: NS.client, to, type: 'chat' }, x(state, { xmlns: NS.chatstates }), x('no-store', { xmlns: NS.hints }));
+  return x(
+    'message',
+    { xmlns: NS.client, to, type: 'chat' },
+    x(state, { xmlns: NS.chatstates }),
+    x('no-store', { xmlns: NS.hints }),
+  );
 }
 
 export function receiptMessage(to: string, id: string, newId: string): XElement {
-  return x('message', { xmlns: NS.client, to, id: newId, type: 'chat' }, x('received', { xmlns: NS.receipts, id }), x('store', { xmlns: NS.hints }));
+  return x(
+    'message',
+    { xmlns: NS.client, to, id: newId, type: 'chat' },
+    x('received', { xmlns: NS.receipts, id }),
+    x('store', { xmlns: NS.hints }),
+  );
 }
 
 export function displayedMessage(to: string, id: string, newId: string): XElement {
-  return x('message', { xmlns: NS.client, to, id: newId, type: 'chat' }, x('displayed', { xmlns: NS.markers, id }), x('store', { xmlns: NS.hints }));
+  return x(
+    'message',
+    { xmlns: NS.client, to, id: newId, type: 'chat' },
+    x('displayed', { xmlns: NS.markers, id }),
+    x('store', { xmlns: NS.hints }),
+  );
 }

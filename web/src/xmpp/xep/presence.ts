@@ -1,6 +1,6 @@
 /** Presence: RFC 6121 §4 and §3 (subscriptions), entity capabilities (XEP-0115), nicknames (XEP-0172). */
 import { NS } from '../ns.ts';
-import { x, type XElement } from '../xml.ts';
+import { type XElement, x } from '../xml.ts';
 
 export type Show = 'available' | 'away' | 'xa' | 'dnd' | 'offline';
 

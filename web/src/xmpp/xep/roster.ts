@@ -1,7 +1,7 @@
 /** Roster items and pushes: RFC 6121 §2. */
 import { bare } from '../jid.ts';
 import { NS } from '../ns.ts';
-import { x, type XElement } from '../xml.ts';
+import { type XElement, x } from '../xml.ts';
 
 export type Subscription = 'none' | 'to' | 'from' | 'both';
 
@@ -64,7 +64,15 @@ export function parsePush(iq: XElement, self: string): RosterPush | null {
 }
 
 export function rosterSet(jid: string, name: string, groups: string[]): XElement {
-  return x('query', { xmlns: NS.roster }, x('item', { jid, name: name || undefined }, groups.map((g) => x('group', {}, g))));
+  return x(
+    'query',
+    { xmlns: NS.roster },
+    x(
+      'item',
+      { jid, name: name || undefined },
+      groups.map((g) => x('group', {}, g)),
+    ),
+  );
 }
 
 export function rosterRemove(jid: string): XElement {
