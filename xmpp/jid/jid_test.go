@@ -10,48 +10,50 @@ import (
 // parts is a parsed address for comparison.
 type parts struct{ local, domain, resource string }
 
-// RFC 7622 §3.5, table 1, by row number, and what else is legal.
+// RFC 7622 §3.5, the examples of addresses, and what else is legal.
 func TestParse_legal(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		want parts
 	}{
-		{"juliet@example.com", parts{"juliet", "example.com", ""}},                       // 1
-		{"juliet@example.com/foo", parts{"juliet", "example.com", "foo"}},                // 2
-		{"juliet@example.com/foo bar", parts{"juliet", "example.com", "foo bar"}},        // 3
-		{"juliet@example.com/foo@bar", parts{"juliet", "example.com", "foo@bar"}},        // 4
-		{`foo\20bar@example.com`, parts{`foo\20bar`, "example.com", ""}},                 // 5
-		{"fussball@example.com", parts{"fussball", "example.com", ""}},                   // 6
-		{"fu\u00dfball@example.com", parts{"fu\u00dfball", "example.com", ""}},           // 7
-		{"\u03c0@example.com", parts{"\u03c0", "example.com", ""}},                       // 8
-		{"\u03a3@example.com/foo", parts{"\u03c3", "example.com", "foo"}},                // 9
-		{"\u03c3@example.com/foo", parts{"\u03c3", "example.com", "foo"}},                // 10
-		{"\u03c2@example.com/foo", parts{"\u03c2", "example.com", "foo"}},                // 11
-		{"king@example.com/\u265a", parts{"king", "example.com", "\u265a"}},              // 12
-		{"example.com", parts{"", "example.com", ""}},                                    // 13
-		{"example.com/foobar", parts{"", "example.com", "foobar"}},                       // 14
-		{"a.example.com/b@example.net", parts{"", "a.example.com", "b@example.net"}},     // 15
-		{"example.com/a/b", parts{"", "example.com", "a/b"}},                             // §3.1: the first slash
-		{"example.com/a@b/c", parts{"", "example.com", "a@b/c"}},                         //
-		{"Juliet@Example.COM/Foo", parts{"juliet", "example.com", "Foo"}},                // case
-		{"juliet@example.com.", parts{"juliet", "example.com", ""}},                      // §3.2: final dot
-		{"juliet@example.com./x", parts{"juliet", "example.com", "x"}},                   //
-		{"example。com", parts{"", "example.com", ""}},                                    // UTS 46 dots
-		{"example.com。", parts{"", "example.com", ""}},                                   //
-		{"ｅｘａｍｐｌｅ.com", parts{"", "example.com", ""}},                                    // width
-		{"xn--mnchen-3ya.de", parts{"", "münchen.de", ""}},                               // A-label to U-label
-		{"XN--MNCHEN-3YA.de", parts{"", "münchen.de", ""}},                               //
-		{"MÜNCHEN.de", parts{"", "münchen.de", ""}},                                      //
-		{"u\u0308@example.com/u\u0308", parts{"\u00fc", "example.com", "\u00fc"}},        // NFC
-		{"ａｂ@example.com", parts{"ab", "example.com", ""}},                               // width mapping
-		{"a@example.com/\u00a0x", parts{"a", "example.com", " x"}},                       // §3.4: other spaces
-		{"127.0.0.1", parts{"", "127.0.0.1", ""}},                                        //
-		{"a@[::1]/r", parts{"a", "[::1]", "r"}},                                          //
-		{"[2001:DB8:0:0::1]", parts{"", "[2001:db8::1]", ""}},                            // RFC 5952
-		{"localhost", parts{"", "localhost", ""}},                                        //
-		{"a@b", parts{"a", "b", ""}},                                                     //
-		{strings.Repeat("a", 1023) + "@b", parts{strings.Repeat("a", 1023), "b", ""}},    // §3.3 length
-		{"a@b/" + strings.Repeat("r", 1023), parts{"a", "b", strings.Repeat("r", 1023)}}, //
+		{"juliet@example.com", parts{"juliet", "example.com", ""}},
+		{"juliet@example.com/foo", parts{"juliet", "example.com", "foo"}},
+		{"juliet@example.com/foo bar", parts{"juliet", "example.com", "foo bar"}},
+		{"juliet@example.com/foo@bar", parts{"juliet", "example.com", "foo@bar"}},
+		{`foo\20bar@example.com`, parts{`foo\20bar`, "example.com", ""}},
+		{"fussball@example.com", parts{"fussball", "example.com", ""}},
+		{"fu\u00dfball@example.com", parts{"fu\u00dfball", "example.com", ""}},
+		{"\u03c0@example.com", parts{"\u03c0", "example.com", ""}},
+		{"\u03a3@example.com/foo", parts{"\u03c3", "example.com", "foo"}},
+		{"\u03c3@example.com/foo", parts{"\u03c3", "example.com", "foo"}},
+		{"\u03c2@example.com/foo", parts{"\u03c2", "example.com", "foo"}},
+		{"king@example.com/\u265a", parts{"king", "example.com", "\u265a"}},
+		{"example.com", parts{"", "example.com", ""}},
+		{"example.com/foobar", parts{"", "example.com", "foobar"}},
+		{"a.example.com/b@example.net", parts{"", "a.example.com", "b@example.net"}},
+		{"example.com/a/b", parts{"", "example.com", "a/b"}}, // §3.1: the first slash
+		{"example.com/a@b/c", parts{"", "example.com", "a@b/c"}},
+		{"Juliet@Example.COM/Foo", parts{"juliet", "example.com", "Foo"}}, // case
+		{"juliet@example.com.", parts{"juliet", "example.com", ""}},       // §3.2: final dot
+		{"juliet@example.com./x", parts{"juliet", "example.com", "x"}},
+		{"example。com", parts{"", "example.com", ""}}, // UTS 46 dots
+		{"example.com。", parts{"", "example.com", ""}},
+		{"ｅｘａｍｐｌｅ.com", parts{"", "example.com", ""}},      // width
+		{"xn--mnchen-3ya.de", parts{"", "münchen.de", ""}}, // A-label to U-label
+		{"XN--MNCHEN-3YA.de", parts{"", "münchen.de", ""}},
+		{"MÜNCHEN.de", parts{"", "münchen.de", ""}},
+		{"u\u0308@example.com/u\u0308", parts{"\u00fc", "example.com", "\u00fc"}}, // NFC
+		{"ａｂ@example.com", parts{"ab", "example.com", ""}},                        // width mapping
+		{"a@example.com/\u00a0x", parts{"a", "example.com", " x"}},                // §3.4: other spaces
+		// A space at the front of a resource: OpaqueString (RFC 8265 §4.2) allows it.
+		{"a@example.com/ foo", parts{"a", "example.com", " foo"}},
+		{"127.0.0.1", parts{"", "127.0.0.1", ""}},
+		{"a@[::1]/r", parts{"a", "[::1]", "r"}},
+		{"[2001:DB8:0:0::1]", parts{"", "[2001:db8::1]", ""}}, // RFC 5952
+		{"localhost", parts{"", "localhost", ""}},
+		{"a@b", parts{"a", "b", ""}},
+		{strings.Repeat("a", 1023) + "@b", parts{strings.Repeat("a", 1023), "b", ""}}, // §3.3 length
+		{"a@b/" + strings.Repeat("r", 1023), parts{"a", "b", strings.Repeat("r", 1023)}},
 	} {
 		j, err := jid.Parse(c.in)
 		if err != nil {
@@ -70,32 +72,33 @@ func TestParse_legal(t *testing.T) {
 	}
 }
 
-// RFC 7622 §3.5, table 2, by row number, and what else is not legal.
+// RFC 7622 §3.5, the examples of what is none, and what else is not legal.
 func TestParse_illegal(t *testing.T) {
 	for _, in := range []string{
-		`"juliet"@example.com`,          // 17
-		"foo bar@example.com",           // 18
+		`"juliet"@example.com`,          // RFC 7622 §3.5
+		"foo bar@example.com",           // RFC 7622 §3.5
 		"juliet@example.com/ foo\u0007", // control
-		"@example.com/",                 // 20
-		"henry\u2163@example.com",       // 21
-		"\u265a@example.com",            // 22
-		"juliet@",                       // 23
-		"/foobar",                       // 24
+		"@example.com/",                 // RFC 7622 §3.5
+		"henry\u2163@example.com",       // RFC 7622 §3.5
+		"\u265a@example.com",            // RFC 7622 §3.5
+		"juliet@",                       // RFC 7622 §3.5
+		"/foobar",                       // RFC 7622 §3.5
 		"", "@", "/", "a@/b", "@b", "b/", "a@b/", "a@@b", "a@b@c", "a:b@c", "a<b@c", "a>b@c", "a'b@c", "a&b@c",
-		"a＠b@c",                                             // width-mapped to an at-sign
-		"a／b@c",                                             // and to a slash
-		"a@b..c",                                            // empty label
-		"a@.b",                                              //
-		"a@..",                                              //
-		"a@.",                                               //
-		"a@-b",                                              //
-		"a@b-",                                              //
-		"a@b c",                                             //
-		"a@b_c",                                             // not letters, digits, hyphen
-		"a@b\x00",                                           //
-		"a\x7f@b",                                           //
-		"a@b/\x00",                                          //
-		"a@b/\x7f",                                          //
+		"a＠b@c",  // width-mapped to an at-sign
+		"a／b@c",  // and to a slash
+		"a@b..c", // empty label
+		"a@.b",
+		"a@b..", "a@b。。", "a@é..", "a@é.。", "a@xn--mnchen-3ya..", //
+		"a@..",
+		"a@.",
+		"a@-b",
+		"a@b-",
+		"a@b c",
+		"a@b_c", // not letters, digits, hyphen
+		"a@b\x00",
+		"a\x7f@b",
+		"a@b/\x00",
+		"a@b/\x7f",
 		"a\xff@b", "a@\xff", "a@b/\xff", "a@b/\xed\xa0\x80", // not UTF-8
 		"a@b/\ufffe",                                // not a character
 		"a@b/\ue000",                                // private use is unassigned in PRECIS' sense

@@ -113,6 +113,8 @@ func normDomain(s string) (string, error) {
 		// RFC 7622 §3.2: a final dot is removed before anything else.
 		s = strings.ToLower(strings.TrimSuffix(s, "."))
 		switch end, plain := scanDomain(s, 0); {
+		case strings.HasSuffix(s, "."):
+			return "", &Error{Part: "domain", Why: "empty label"}
 		case !plain: // an A-label
 		case end != len(s):
 			return "", &Error{Part: "domain", Why: "not a domain name"}
@@ -133,7 +135,9 @@ func unicodeDomain(s string) (string, error) {
 		if err == nil {
 			// UTS 46 maps the ideographic full stops to a dot, so a final dot may
 			// appear only now.
-			a = strings.TrimSuffix(a, ".")
+			if a = strings.TrimSuffix(a, "."); strings.HasSuffix(a, ".") {
+				return "", &Error{Part: "domain", Why: "empty label"}
+			}
 			if _, plain := scanDomain(a, 0); plain {
 				// Nothing international is left, as with full-width letters.
 				return normDomain(a)
