@@ -94,7 +94,7 @@ func (l *link) read() error {
 	for {
 		l.expect()
 		if l.st.out.ending.Load() != nil {
-			return errGone
+			return ErrGone
 		}
 		var k int
 		var err error
@@ -120,7 +120,7 @@ func (l *link) read() error {
 				return err
 			}
 		default:
-			return errGone
+			return ErrGone
 		}
 	}
 }
@@ -212,11 +212,11 @@ func (l *link) silence() error {
 	l.until = time.Time{}
 	switch {
 	case l.st.out.ending.Load() != nil:
-		return errGone
+		return ErrGone
 	case l.st.nego != nil:
 		return stream.Fail("connection-timeout", "Logging in took too long.") // RFC 6120 §4.9.3.4
 	case l.probed:
-		return errGone // no sign of life: the session may be resumed
+		return ErrGone // no sign of life: the session may be resumed
 	}
 	l.probed = true
 	return probe(&l.st)
@@ -245,7 +245,7 @@ func (l *link) secure(ctx context.Context) error {
 	t, err := edge.Handshake(ctx, l.base, l.srv.conf.TLS, l.srv.conf.Limits.Handshake)
 	if err != nil {
 		l.srv.conf.Log.Debug("tls handshake failed", "remote", l.base.RemoteAddr().String(), "error", err)
-		return errGone
+		return ErrGone
 	}
 	l.nc, l.until = t, time.Time{}
 	o := &l.st.out

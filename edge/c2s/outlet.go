@@ -204,7 +204,7 @@ func (o *outlet) sendLocked(build func(dst []byte, f stream.Framing) []byte) err
 	buf := o.srv.buffers.Get(0)
 	defer o.srv.buffers.Put(buf)
 	if o.put(build(buf[:0], o.frames)) != nil {
-		return errGone
+		return ErrGone
 	}
 	return nil
 }

@@ -49,8 +49,10 @@ type negotiation struct {
 var (
 	errStartTLS = errors.New("c2s: TLS is to start")
 	errFooter   = errors.New("c2s: the peer closed its stream")
-	errGone     = errors.New("c2s: the connection is gone")
 )
+
+// ErrGone says that the connection is of no use any more; the session may be resumed.
+var ErrGone = errors.New("c2s: the connection is gone")
 
 // Feed takes the bytes of a TCP stream and returns how many it has consumed;
 // the rest must be presented again, in front of further bytes.
@@ -88,6 +90,22 @@ func (s *Stream) Message(ctx context.Context, msg []byte) error {
 	err := s.take(ctx, ev, nil)
 	_, _, _ = s.scan.Next(nil) // gives its scratch space back
 	return err
+}
+
+// MessageLimit is how long a message may be now.
+func (s *Stream) MessageLimit() int {
+	switch {
+	case !s.who.IsZero():
+		return s.srv.conf.Limits.Stanza.Bytes
+	case s.nego.secure:
+		return s.srv.preAuth(true).Bytes
+	}
+	return s.srv.conf.Limits.PreAuth.Bytes
+}
+
+// Control writes bytes that are the transport's own, between elements.
+func (s *Stream) Control(p []byte) error {
+	return s.out.send(func(dst []byte, _ stream.Framing) []byte { return append(dst, p...) })
 }
 
 // Flush commits the messages collected. It is called when nothing complete is left to feed.
