@@ -3,8 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+
+	"github.com/parlance-im/parlance/im/account"
 )
 
 // Options are what the command line adds to a Config.
@@ -15,7 +19,69 @@ type Options struct {
 	Log        *slog.Logger
 }
 
-var errNotWired = errors.New("server: not wired yet")
-
 // Run serves until ctx ends.
-func Run(_ context.Context, _ *Config, _ Options) error { return errNotWired }
+//
+// Start order: data set, path, listeners, so that nobody is let in before what
+// he sends can be kept. Stop order: listeners and connections, path (what was
+// accepted is finished), ledger (what nobody confirmed is written down), data set.
+func Run(ctx context.Context, cfg *Config, o Options) error {
+	return serve(ctx, cfg, o, accountConfig(cfg), firstSteps)
+}
+
+func accountConfig(c *Config) account.Config {
+	return account.Config{Iterations: c.Login.ScramIterations, MinPassword: c.Login.MinPassword,
+		FailuresPerAccount: c.Login.FailuresPerAccount, FailuresPerSource: c.Login.FailuresPerSource}
+}
+
+// serve is what Run and Demo share; ready is called when the listeners are
+// open, before they are served.
+func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
+	ready func(context.Context, *core, *edges, io.Writer) error) (err error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("server: data folder: %w", err)
+	}
+	c, err := openCore(ctx, cfg, o, ac)
+	if err != nil {
+		return err
+	}
+	stop := c.run(ctx)
+	defer func() { err = errors.Join(err, stop()) }()
+	e, err := openEdges(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := ready(ctx, c, e, o.Out); err != nil {
+		e.close()
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.db.Failed(): // HARDENING F3: no acknowledgement ever again from this process
+			cancel(c.db.Err())
+		case <-ctx.Done():
+		}
+	}()
+	err = e.run(ctx)
+	if cause := c.db.Err(); cause != nil {
+		return errors.Join(err, cause)
+	}
+	return err
+}
+
+// firstSteps tells where the server listens and, as long as there is nobody,
+// how to make the first account.
+func firstSteps(ctx context.Context, c *core, e *edges, out io.Writer) error {
+	n, err := c.accounts.Count(ctx)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		if err := setupHint(ctx, c, out); err != nil {
+			return err
+		}
+	}
+	e.announce(out)
+	return nil
+}

@@ -97,3 +97,13 @@ func (s *Stanza) Standalone(k Kid) ([]byte, error) {
 	}
 	return e.AppendTo(nil, ""), nil
 }
+
+// Add appends a child element that the server has made.
+func (s *Stanza) Add(e *elem.Element) *Stanza {
+	start := len(s.Content)
+	s.Content = e.AppendTo(s.Content, Space)
+	// Inner is not known without reading what was written; nobody asks it of
+	// what the server itself made.
+	s.Kids = append(s.Kids, Kid{Space: e.Space, Local: e.Local, Outer: elem.Span{Start: start, End: len(s.Content)}})
+	return s
+}

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Names of the files of a self-made certificate in the data folder.
+const (
+	authorityFile = "ca.pem"
+	certFile      = "cert.pem"
+	keyFile       = "key.pem"
+)
+
+// certificate loads the configured certificate, or the one made by ourselves,
+// which it makes first if it is not there.
+func certificate(c *Config, now time.Time) (tls.Certificate, error) {
+	cert, key := c.TLS.Cert, c.TLS.Key
+	if c.SelfMade() {
+		cert, key = filepath.Join(c.Data, certFile), filepath.Join(c.Data, keyFile)
+		if _, err := os.Stat(cert); errors.Is(err, fs.ErrNotExist) {
+			if err := makeCertificate(c.Data, c.Domain, now); err != nil {
+				return tls.Certificate{}, fmt.Errorf("server: certificate: %w", err)
+			}
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return pair, fmt.Errorf("server: certificate: %w", err)
+	}
+	return pair, nil
+}
+
+// makeCertificate makes an authority and a certificate of it for the domain.
+// The authority's key is not kept: it signs this one certificate and is gone.
+func makeCertificate(dir, domain string, now time.Time) error {
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	ca := template("Parlance authority of "+domain, now)
+	ca.IsCA, ca.KeyUsage = true, x509.KeyUsageCertSign
+	ca.BasicConstraintsValid = true
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	leaf := template(domain, now)
+	leaf.KeyUsage = x509.KeyUsageDigitalSignature
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	leaf.DNSNames = []string{domain, "localhost"}
+	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	block := func(typ string, b []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: b}) }
+	for name, b := range map[string][]byte{
+		authorityFile: block("CERTIFICATE", caDER),
+		keyFile:       block("PRIVATE KEY", keyDER),
+		certFile:      append(block("CERTIFICATE", der), block("CERTIFICATE", caDER)...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func template(name string, now time.Time) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails (crypto/rand)
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    now.Add(-time.Hour),
+		// Browsers and clients refuse server certificates of more than 825 days.
+		NotAfter: now.AddDate(2, 0, 0),
+	}
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/block"
+	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/route"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// core is everything between the disk and the edges.
+type core struct {
+	cfg      *Config
+	log      *slog.Logger
+	domain   jid.JID
+	db       *store.DB
+	accounts *account.Store
+	rosters  *roster.Store
+	blocks   *block.Store
+	presence *presence.Flow
+	archive  *archive.Archive
+	ledger   *archive.Ledger
+	routes   *route.Table
+	path     *deliver.Path
+	caps     *elem.Element
+	features []im.Feature
+}
+
+// openCore opens the data set and puts the domain's parts together, from the
+// disk upwards. It starts nothing but the store's writer.
+func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Config) (*core, error) {
+	domain, err := jid.Parse(cfg.Domain)
+	if err != nil || !domain.IsDomain() {
+		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
+	}
+	c := &core{cfg: cfg, log: o.Log, domain: domain}
+	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log}); err != nil {
+		return nil, err
+	}
+	if err := c.assemble(ctx, o.Version, accounts); err != nil {
+		return nil, errors.Join(err, c.db.Close())
+	}
+	return c, nil
+}
+
+func (c *core) assemble(ctx context.Context, version string, accounts account.Config) (err error) {
+	if err = c.db.Migrate(ctx, migrations()); err != nil {
+		return err
+	}
+	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
+		return err
+	}
+	if c.archive, err = archive.Open(ctx, c.db, time.Now); err != nil {
+		return err
+	}
+	c.routing()
+	judge := c.people()
+	if err = c.paths(judge, version); err != nil {
+		return err
+	}
+	c.accounts.OnRemove(c.forget)
+	c.accounts.OnRevoke(func(who jid.JID) {
+		c.path.Disconnect(context.WithoutCancel(ctx), who, "this account has been changed; sign in again")
+	})
+	return nil
+}
+
+// routing makes the table of sessions and the ledger, which know each other.
+func (c *core) routing() {
+	l := c.cfg.Limits
+	c.ledger = archive.NewLedger(c.archive, func() session.Pos { return c.routes.Fanned() }, c.log)
+	c.routes = route.NewTable(route.Config{
+		Session:  session.Limits{Frames: l.UnackedStanzas, Bytes: int(l.UnackedBytes), Held: session.DefaultLimits.Held},
+		Sessions: l.SessionsPerAccount,
+		Ledger:   c.ledger,
+		Overflow: func(s *session.Session) { c.path.Overflow(s) },
+		Now:      time.Now,
+	})
+	c.routes.StartAt(c.archive.Last())
+}
+
+// people makes rosters, block lists and presence, and the judge that presence asks.
+func (c *core) people() deliver.Judge {
+	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
+	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
+	judge := stages(c.blocks)
+	c.presence = presence.New(presence.Config{
+		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge),
+		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
+	})
+	return judge
+}
+
+func (c *core) paths(judge deliver.Judge, version string) error {
+	c.features, c.caps = features(c, version)
+	var err error
+	c.path, err = deliver.New(deliver.Config{
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
+		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now,
+		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
+	})
+	return err
+}
+
+func (c *core) local(domain string) bool { return domain == c.domain.Domain() }
+
+// maySee says whether an account lets another see its presence.
+func (c *core) maySee(ctx context.Context, owner, asker jid.JID) (bool, error) {
+	it, ok, err := c.rosters.Item(ctx, owner, asker)
+	return ok && (it.Subscription == "from" || it.Subscription == "both"), err
+}
+
+// online says whether an account has an available session.
+func (c *core) online(bare jid.JID) bool {
+	for _, s := range c.routes.Sessions(bare) {
+		if s.Standing().Available {
+			return true
+		}
+	}
+	return false
+}
+
+// run carries stanzas until stop is called; the ledger ends after the path, so
+// that it writes down what nobody confirmed. The returned function stops both.
+func (c *core) run(ctx context.Context) (stop func() error) {
+	base := context.WithoutCancel(ctx)
+	pathCtx, stopPath := context.WithCancel(base)
+	ledgerCtx, stopLedger := context.WithCancel(base)
+	path, ledger := make(chan error, 1), make(chan error, 1)
+	go func() { path <- c.path.Run(pathCtx) }()
+	go func() { ledger <- c.ledger.Run(ledgerCtx) }()
+	return func() error {
+		stopPath()
+		err := <-path
+		stopLedger()
+		return errors.Join(err, <-ledger, c.db.Close())
+	}
+}
+
+// send carries a message on the server's own behalf; used to give the demo a history.
+func (c *core) send(ctx context.Context, from, to jid.JID, text string, at time.Time) error {
+	st := &stanza.Stanza{Kind: stanza.Message, Type: stanza.Chat, From: from, To: to}
+	st.Add(elem.New(stanza.Space, "body").SetText(text))
+	return c.path.Keep(ctx, st, at)
+}

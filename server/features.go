@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/parlance-im/parlance/feature/disco"
+	"github.com/parlance-im/parlance/feature/last"
+	"github.com/parlance-im/parlance/feature/ping"
+	clock "github.com/parlance-im/parlance/feature/time"
+	"github.com/parlance-im/parlance/feature/vcard"
+	"github.com/parlance-im/parlance/feature/version"
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/block"
+	"github.com/parlance-im/parlance/im/carbon"
+	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
+)
+
+// features is the list of all features. Their order means nothing: whatever
+// has an order is a line in im/deliver or policy.go.
+func features(c *core, v string) ([]im.Feature, *elem.Element) {
+	all := []im.Feature{
+		archive.Feature(c.archive, c.routes),
+		block.Feature(c.blocks, c.presence),
+		carbon.Feature(),
+		deliver.Feature(),
+		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.online,
+			Seen: c.presence.LastSeen, MaySee: c.maySee}),
+		ping.Feature(),
+		roster.Feature(c.rosters, c.presence),
+		clock.Feature(time.Now),
+		vcard.Feature(c.db),
+		version.Feature(v),
+	}
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.maySee})
+	return append(all, d.Feature()), d.Caps()
+}
+
+// migrations are the tables of all packages that own some.
+func migrations() []store.Migrations {
+	return []store.Migrations{
+		account.Migrations(),
+		archive.Migrations(),
+		roster.Migrations(),
+		block.Migrations(),
+		presence.Migrations(),
+		vcard.Migrations(),
+	}
+}
+
+// forget removes what belongs to an account when it is removed. The archive
+// stays: the record is not the account's.
+func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
+	for _, f := range []func(*store.Tx, jid.JID) error{
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget,
+	} {
+		if err := f(tx, who); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/parlance-im/parlance/admin/api"
+	"github.com/parlance-im/parlance/admin/command"
+)
+
+// OpenAccounts finds the accounts for `parlance user`: in the server that runs
+// on the configuration's data folder, or, if none does, in the data set itself.
+func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) {
+	cfg, err := Load(p.Config)
+	if err != nil {
+		return command.Opened{}, err
+	}
+	if p.Data != "" {
+		cfg.Data = p.Data
+	}
+	client, err := api.Dial(ctx, cfg.AdminSocket())
+	if err == nil {
+		return command.Opened{Accounts: client, Domain: client.Status.Domain, Close: func() error { client.Close(); return nil }}, nil
+	}
+	if !errors.Is(err, api.ErrNoServer) {
+		return command.Opened{}, err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return command.Opened{}, fmt.Errorf("server: data folder: %w", err)
+	}
+	// The whole core, not only its accounts: removing one removes its roster and block list too.
+	c, err := openCore(ctx, cfg, Options{Log: slog.New(slog.DiscardHandler)}, accountConfig(cfg))
+	if err != nil {
+		return command.Opened{}, err
+	}
+	return command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.db.Close}, nil
+}
