@@ -146,7 +146,7 @@ func (s *Scanner) Next(buf []byte) (Event, int, error) {
 	return ev, s.w.pos, nil
 }
 
-// Raw is what the last event was about, valid until the next call of Next: after
+// Raw is what the last event was about, valid until the next call of Next or Reset: after
 // Header its Attrs, Decls, Space and Local only, after Stanza all of it. Nil
 // after other events.
 func (s *Scanner) Raw() *Raw {

@@ -110,21 +110,3 @@ func TestScanner_rawOfAStanza(t *testing.T) {
 		t.Errorf("Element: %v, %v", whole, err)
 	}
 }
-
-func BenchmarkScanner_chat(b *testing.B) {
-	if len(chat) != 407 {
-		b.Fatal(len(chat))
-	}
-	s := opened(b, elem.DefaultLimits())
-	buf := []byte(chat)
-	b.SetBytes(int64(len(buf)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if ev, _, err := s.Next(buf); ev != elem.Stanza || err != nil {
-			b.Fatal(ev, err)
-		}
-		if ev, _, _ := s.Next(nil); ev != elem.NeedMore {
-			b.Fatal(ev)
-		}
-	}
-}

@@ -2,6 +2,7 @@ package elem
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -15,10 +16,12 @@ func AppendText[T []byte | string](dst []byte, s T) []byte { return appendEscape
 // AppendValue appends s as an attribute value for either quote, without quotes.
 func AppendValue[T []byte | string](dst []byte, s T) []byte { return appendEscaped(dst, s, true) }
 
-// AppendAttr appends an attribute with a space before it. A name that is none is
-// a mistake of the caller and leaves the attribute out.
+// AppendAttr appends an attribute or a declaration ("xmlns:p") with a space
+// before it; a prefix in the name is the caller's to declare. A name that is
+// none is a mistake of the caller and leaves the attribute out.
 func AppendAttr(dst []byte, name, value string) []byte {
-	if !isNCName(name) && name != "xml:lang" && name != "xml:space" {
+	prefix, local, qualified := strings.Cut(name, ":")
+	if !isNCName(prefix) || qualified && !isNCName(local) {
 		return dst
 	}
 	dst = append(dst, ' ')

@@ -69,7 +69,12 @@ func TestElement_AppendTo(t *testing.T) {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
-	for _, name := range []string{"", "a b", "a='x' b", "a:b", "1", "xmlns:a", "a>"} {
+	for _, name := range []string{"a", "xmlns", "xmlns:p", "p:a", "é"} {
+		if got, want := string(elem.AppendAttr(nil, name, "v")), " "+name+"='v'"; got != want {
+			t.Errorf("AppendAttr(%q) wrote %s", name, got)
+		}
+	}
+	for _, name := range []string{"", "a b", "a='x' b", "a:", ":a", "a:b:c", "a:1", "1", "a>", "xmlns:a b"} {
 		if got := string(elem.AppendAttr(nil, name, "v")); got != "" {
 			t.Errorf("AppendAttr(%q) wrote %s", name, got)
 		}
