@@ -14,9 +14,11 @@ import (
 // Options are what the command line adds to a Config.
 type Options struct {
 	Version    string // as `parlance version` prints it
-	ConfigPath string // read again on SIGHUP; "" if there is no file
+	ConfigPath string // read again at each Reload; "" if there is no file
 	Out        io.Writer
 	Log        *slog.Logger
+	Reload     <-chan os.Signal // SIGHUP; nil: never
+	Level      *slog.LevelVar   // of Log, so that a reload can change it; nil: fixed
 }
 
 // Run serves until ctx ends.
@@ -46,7 +48,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	}
 	stop := c.run(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
-	e, err := openEdges(ctx, c)
+	e, err := openEdges(ctx, c, o.Version)
 	if err != nil {
 		return err
 	}
@@ -56,6 +58,8 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
+	go live.run(ctx, o.Reload) // ends with ctx
 	go func() {
 		select {
 		case <-c.db.Failed(): // HARDENING F3: no acknowledgement ever again from this process

@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/parlance-im/parlance/admin/command"
+	"github.com/parlance-im/parlance/server"
 )
 
 func main() { os.Exit(run()) }
@@ -39,6 +42,7 @@ func root() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(serveCommand(), demoCommand(), configCommand(), doctorCommand(), versionCommand())
+	c.AddCommand(serveCommand(), demoCommand(), command.User(server.OpenAccounts),
+		configCommand(), doctorCommand(), versionCommand())
 	return c
 }

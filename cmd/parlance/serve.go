@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,8 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "Run the server in the foreground until it is told to stop (SIGINT, SIGTERM).\n" +
+		Long: "Run the server in the foreground until it is told to stop (SIGINT, SIGTERM). SIGHUP\n" +
+			"reads configuration and certificate again: whole, or not at all if there is a problem.\n" +
 			"Without --config it keeps everything in ./parlance-data, uses the defaults of\n" +
 			"`parlance config example`, has no accounts and prints a one-time set-up token.",
 		Args: cobra.NoArgs,
@@ -23,11 +26,18 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			level := new(slog.LevelVar)
+			level.Set(cfg.LogLevel())
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
 			return server.Run(c.Context(), cfg, server.Options{
 				Version:    version,
 				ConfigPath: file,
 				Out:        c.OutOrStdout(),
-				Log:        logger(cfg),
+				Log:        logger(cfg, level),
+				Reload:     hangup,
+				Level:      level,
 			})
 		},
 	}
@@ -59,8 +69,8 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
-func logger(cfg *server.Config) *slog.Logger {
-	o := &slog.HandlerOptions{Level: cfg.LogLevel()}
+func logger(cfg *server.Config, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
 	if cfg.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, o))
 	}
