@@ -3,18 +3,23 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/parlance-im/parlance/admin/api"
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/edge/c2s"
+	"github.com/parlance-im/parlance/edge/http"
+	"github.com/parlance-im/parlance/edge/ws"
+	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/web"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 )
@@ -27,13 +32,20 @@ const fdReserve = 64
 type edges struct {
 	core      *core
 	keys      *edge.Keys
+	gate      *edge.Gate
+	files     *edge.Files
 	c2s       *c2s.Server
+	http      *http.Server
+	admin     *api.Server
 	listeners []listener
+	// live lasts as long as connections may, which is longer than listeners.
+	live   context.Context
+	cancel context.CancelFunc
 }
 
 // listener is one open port.
 type listener struct {
-	kind string // as printed: c2s, c2s-tls, http
+	kind string // as printed: c2s, c2s-tls, http, admin
 	ln   net.Listener
 	run  func(context.Context, net.Listener) error
 }
@@ -44,41 +56,82 @@ type pathCore struct{ *deliver.Path }
 func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
 
 // openEdges opens all listeners; run serves them.
-func openEdges(ctx context.Context, c *core) (*edges, error) {
+func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	cert, err := certificate(c.cfg, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	e := &edges{core: c}
+	l := c.cfg.Limits
+	e := &edges{core: c, files: edge.NewFiles(fdReserve),
+		gate: edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
+			Wait: edge.DefaultGate().Wait, Memory: l.PreAuthMemory.Bytes()})}
+	e.live, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
 	}
-	l := c.cfg.Limits
-	gate := edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
-		Wait: edge.DefaultGate().Wait, Memory: l.PreAuthMemory.Bytes()})
-	files := edge.NewFiles(fdReserve)
-	e.c2s, err = c2s.New(c2s.Config{
+	if e.c2s, err = e.newC2S(); err != nil {
+		return nil, fmt.Errorf("server: c2s: %w", err)
+	}
+	if e.http, err = e.newHTTP(version); err != nil {
+		return nil, fmt.Errorf("server: http: %w", err)
+	}
+	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Log: c.log, Status: e.status(version)}
+	if err := e.open(ctx); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *edges) newC2S() (*c2s.Server, error) {
+	c := e.core
+	return c2s.New(c2s.Config{
 		Domain: c.domain, Core: pathCore{c.path},
-		Credentials: func(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) },
+		Credentials: c.credentials,
 		Mechanisms:  c.cfg.Login.Mechanisms,
 		Plaintext:   c.cfg.Login.Plaintext,
 		Keys:        e.keys,
 		TLS:         e.keys.Config(minTLS(c.cfg), "xmpp-client"),
-		Gate:        gate, Files: files, Limits: edgeLimits(c.cfg),
-		Features: func() []*elem.Element { return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver")} },
-		Log:      c.log,
+		Gate:        e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
+		Features: func() []*elem.Element {
+			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
+				elem.New("urn:xmpp:features:pre-approval", "sub")}
+		},
+		Log: c.log,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("server: c2s: %w", err)
-	}
-	err = e.open(ctx, gate, files)
-	if err != nil {
-		e.close()
-	}
-	return e, err
 }
 
-func (e *edges) open(ctx context.Context, gate *edge.Gate, files *edge.Files) error {
+// newHTTP makes the HTTPS port: web client, API, WebSocket, and XMPP by ALPN.
+func (e *edges) newHTTP(version string) (*http.Server, error) {
+	c := e.core
+	var routes []im.HTTPRoute
+	for _, f := range c.features {
+		routes = append(routes, f.HTTP...)
+	}
+	return http.New(http.Config{
+		Domain: c.domain, Name: c.cfg.Name, Version: version,
+		Assets: web.Assets(), Tokens: c.accounts, Credentials: c.credentials, Routes: routes,
+		WebSocket: &ws.Handler{Server: e.c2s, Gate: e.gate, Log: c.log, Context: e.live},
+		XMPP: func(ctx context.Context, t *tls.Conn, p *edge.Pass) {
+			e.c2s.Run(ctx, c2s.Opening{Conn: t, Pass: p})
+		},
+		TLS:       e.keys.Config(minTLS(c.cfg), http.Protocols()...),
+		Handshake: c.cfg.Limits.TLSHandshake.D(),
+		Gate:      e.gate, Files: e.files, Log: c.log,
+	})
+}
+
+func (c *core) credentials(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) }
+
+func (e *edges) status(version string) func() api.Status {
+	started := time.Now()
+	return func() api.Status {
+		return api.Status{Version: version, Domain: e.core.domain.Domain(), PID: os.Getpid(), Started: started,
+			Sessions: e.core.routes.Count()}
+	}
+}
+
+func (e *edges) open(ctx context.Context) error {
 	l := e.core.cfg.Listen
 	for _, set := range []struct {
 		kind  string
@@ -87,6 +140,7 @@ func (e *edges) open(ctx context.Context, gate *edge.Gate, files *edge.Files) er
 	}{
 		{"c2s", l.C2S, e.c2s.Serve},
 		{"c2s-tls", l.C2STLS, e.c2s.ServeTLS},
+		{"http", l.HTTPS, e.http.Serve},
 	} {
 		for _, addr := range set.addrs {
 			ln, err := edge.Listen(ctx, addr)
@@ -96,36 +150,60 @@ func (e *edges) open(ctx context.Context, gate *edge.Gate, files *edge.Files) er
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}
 	}
+	ln, err := api.Listen(e.core.cfg.AdminSocket())
+	if err != nil {
+		return fmt.Errorf("server: listen: admin: %w", err)
+	}
+	e.listeners = append(e.listeners, listener{"admin", ln, e.admin.Serve})
 	return nil
 }
 
 // announce prints where the server listens; scripts wait for these lines.
 func (e *edges) announce(out io.Writer) {
 	for _, l := range e.listeners {
+		if l.kind == "admin" {
+			continue // not for clients; `parlance user` finds it by the data folder
+		}
 		fmt.Fprintf(out, "listening %s %s\n", l.kind, l.ln.Addr())
 	}
 }
 
 func (e *edges) close() {
 	for _, l := range e.listeners {
-		l.ln.Close()
+		if err := l.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			e.core.log.Warn("server: a listener did not close", "kind", l.kind, "err", err)
+		}
 	}
 }
 
 // farewell is how long connected clients have to hear that the server stops.
 const farewell = 5 * time.Second
 
-// run serves until ctx ends or a listener fails, then says goodbye to everybody.
+// run serves until ctx ends or a listener fails: then nobody new is let in, and
+// everybody is told.
 func (e *edges) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	failed := make(chan error, len(e.listeners))
 	for _, l := range e.listeners {
-		g.Go(func() error { return l.run(ctx, l.ln) })
+		go func() { failed <- l.run(e.live, l.ln) }()
 	}
-	err := g.Wait()
+	var errs []error
+	left := len(e.listeners)
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		left--
+		errs = append(errs, err)
+	}
+	e.close()
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	e.c2s.Shutdown(bye)
-	return err
+	e.http.Shutdown(bye)
+	e.cancel()
+	for range left {
+		errs = append(errs, <-failed)
+	}
+	return errors.Join(errs...)
 }
 
 func minTLS(c *Config) uint16 {

@@ -7,6 +7,7 @@ import (
 	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
+	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
 	"github.com/parlance-im/parlance/feature/vcard"
 	"github.com/parlance-im/parlance/feature/version"
@@ -35,6 +36,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 			Seen: c.presence.LastSeen, MaySee: c.maySee}),
 		ping.Feature(),
 		roster.Feature(c.rosters, c.presence),
+		setup.Feature(c.accounts, c.domain.Domain(), c.log),
 		clock.Feature(time.Now),
 		vcard.Feature(c.db),
 		version.Feature(v),

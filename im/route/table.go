@@ -203,3 +203,9 @@ func freshID() string {
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return hex.EncodeToString(b[:])
 }
+
+// Count is how many sessions are bound.
+func (t *Table) Count() (n int) {
+	t.Each(func(*session.Session) { n++ })
+	return n
+}
