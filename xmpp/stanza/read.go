@@ -123,6 +123,10 @@ func (s *Stanza) copyContent(raw *elem.Raw, drop func(*elem.Raw, int) bool) {
 		if drop != nil && drop(raw, i) {
 			s.Content = append(s.Content, raw.Buf[from:k.Outer.Start]...)
 			from = k.Outer.End
+			if n := len(s.Content); n > 0 && s.Content[n-1] == ']' {
+				// XML 1.0 §2.4: "]]" before and ">" behind the child must not meet.
+				s.Content = append(s.Content, ' ')
+			}
 			continue
 		}
 		// Everything from `from` on moves by the same distance.
