@@ -1,0 +1,15 @@
+// Package peers runs clients that are none of ours against the server: slixmpp
+// and profanity from Debian, xmpp.js over WebSocket, and the Go library
+// mellium.im/xmpp (a module of its own, so that it never enters the product).
+//
+// Specifications, as far as each client knows them: RFC 6120 (STARTTLS, SASL),
+// XEP-0368 (direct TLS), RFC 7395 (WebSocket), RFC 6121 (presence, chat),
+// XEP-0184, XEP-0280, XEP-0313 with XEP-0059, XEP-0198 with resume.
+//
+// Each peer is a program that prints "ok STEP detail" or "FAIL STEP why" and
+// "done"; the Go test starts it and demands every step by name, so a step that
+// did not run fails too. A missing client is a failure that says what to install.
+//
+// Processes: one per peer, killed by its own group when the test ends.
+// Goroutines: none beyond os/exec's.
+package peers
