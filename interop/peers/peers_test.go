@@ -130,7 +130,7 @@ func TestPeers_mellium(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "mellium")
 	cmd := exec.Command("go", "build", "-o", bin, ".")
 	cmd.Dir = "mellium"
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build in interop/peers/mellium: %v\n%s", err, out)
 	}
