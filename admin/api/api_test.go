@@ -303,6 +303,21 @@ func TestServe_stopsWithAnImportRunning(t *testing.T) {
 	}
 }
 
+func TestServe_endsWhenItsListenerIsClosed(t *testing.T) {
+	l, err := Listen(filepath.Join(t.TempDir(), "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- (&Server{}).Serve(t.Context(), l) }()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestListen_modeAndLife(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "admin.sock")

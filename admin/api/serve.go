@@ -46,20 +46,24 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
 	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	end := func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		err := h.Shutdown(end)
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = nil // a peer that does not finish is no fault of ours
+		err := h.Shutdown(limit)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			err = nil // a peer that does not finish is no fault of ours, a listener closed before neither
 		}
 		stopped <- errors.Join(err, h.Close())
-	})
-	err := h.Serve(l)
-	if !stop() {
-		err = <-stopped
-		running.Wait() // Close has ended their contexts
 	}
+	stop := context.AfterFunc(ctx, end)
+	err := h.Serve(l)
+	if stop() {
+		end() // not told to stop: the listener failed, or its owner closed it
+	}
+	if serr := <-stopped; errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		err = serr
+	}
+	running.Wait() // Close has ended their contexts
 	return err
 }
 
