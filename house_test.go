@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -25,10 +26,27 @@ type source struct {
 	lines int
 }
 
-// sources parses every Go file of the module: no build is needed, so that the
-// rules hold for files of every platform and build tag.
+// tree is the parsed module.
+type tree struct {
+	fset  *token.FileSet
+	files []source
+}
+
+var parsed = sync.OnceValues(parse)
+
+// sources gives every Go file of the module, parsed once for all tests.
 func sources(t *testing.T) (*token.FileSet, []source) {
 	t.Helper()
+	tr, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr.fset, tr.files
+}
+
+// parse reads every Go file of the module: no build is needed, so that the
+// rules hold for files of every platform and build tag.
+func parse() (tree, error) {
 	fset := token.NewFileSet()
 	var all []source
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
@@ -57,10 +75,7 @@ func sources(t *testing.T) (*token.FileSet, []source) {
 		})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fset, all
+	return tree{fset, all}, err
 }
 
 // skipDir leaves out what is not ours or is another module (its go.mod says so).

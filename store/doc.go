@@ -31,6 +31,8 @@
 // The table schema_version (goose's record of what ran). On disk, for SQLite: PATH, PATH-wal, PATH-shm, mode 0600, and
 // PATH.lock, which keeps a second server away and holds the first one's process id.
 //
+// Specifications: none.
+//
 // It is called by every package that owns tables, and opened by server. It does not know what is stored, has no
 // queries of its own, does no retries of closures, and makes no backups. No other package may import the drivers.
 package store

@@ -8,6 +8,8 @@
 // Everything under assets/ in Assets carries a content hash in its name and may
 // be cached for ever; index.html may not be cached at all.
 //
+// Specifications: none; those of the client are in its own sources.
+//
 // The package owns no tables, starts no goroutines and takes no locks. It is
 // called by server, which hands Assets to edge/http; it opens no socket, sets
 // no header and knows nothing about the Content-Security-Policy.

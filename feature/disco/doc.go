@@ -3,4 +3,5 @@
 //
 // It owns no table, starts no goroutine and holds no lock: answers are made
 // once. im/deliver calls the handlers; edges announce Caps in stream features.
+// It does not ask clients for theirs, and keeps no cache of them.
 package disco

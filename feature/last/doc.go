@@ -3,5 +3,5 @@
 //
 // It owns no table (im/presence keeps last_seen), starts no goroutine and holds
 // no lock. im/deliver calls the handlers. Requests to a full address are passed
-// on to that session by the path.
+// on to that session by the path, not answered here.
 package last

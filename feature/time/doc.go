@@ -2,5 +2,5 @@
 // demands.
 //
 // It owns no table, starts no goroutine and holds no lock. im/deliver calls the
-// handler. The clock is injected.
+// handler. The clock is injected; it does not check or set it.
 package time

@@ -2,5 +2,5 @@
 // operating system is left out: it helps an attacker more than a user.
 //
 // It owns no table, starts no goroutine and holds no lock. im/deliver calls the
-// handler.
+// handler. It does not tell the web client: GET /api/v1/info does.
 package version

@@ -3,5 +3,5 @@
 // made in im/route.
 //
 // It owns no table, starts no goroutine and holds no lock. im/deliver calls the
-// handlers.
+// handlers. It does not copy anything itself.
 package carbon

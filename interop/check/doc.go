@@ -15,5 +15,5 @@
 //
 // It works by conversation and is linear in the events. No goroutines, no
 // locks: History is for one goroutine, Recorder for many. dump.go runs
-// /usr/bin/python3. Callers: interop/faults, bench.
+// /usr/bin/python3. Tables: none, it reads those of im/archive. Callers: interop/faults, bench.
 package check

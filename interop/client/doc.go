@@ -10,7 +10,7 @@
 //
 // Goroutines: Login starts one reader per connection; Close or the peer's
 // closing ends it. Locks: Client.mu guards the inbox and the XEP-0198
-// counters. Callers: interop/scripts, interop/faults, interop/attack,
+// counters. Tables: none. Callers: interop/scripts, interop/faults, interop/attack,
 // interop/peers. It has no opinion about what a server should answer, holds no
 // roster, and answers nothing by itself except <r/>.
 package client

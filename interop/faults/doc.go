@@ -9,6 +9,7 @@
 // long run by hand. A failure prints the seed that replays the choice of
 // moments (the machine's timing is not replayed).
 //
-// Goroutines: one per person under load, ended with the run. It imports the
+// Goroutines: one per person under load, ended with the run. Locks and tables:
+// none. Called by nobody: its tests are the runs. It does not replay a machine's timing, and imports the
 // built binary's doors only (interop/client, interop/server).
 package faults

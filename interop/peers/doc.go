@@ -11,5 +11,6 @@
 // did not run fails too. A missing client is a failure that says what to install.
 //
 // Processes: one per peer, killed by its own group when the test ends.
-// Goroutines: none beyond os/exec's.
+// Goroutines: none beyond os/exec's. Locks and tables: none. Called by nobody:
+// its tests are the runs. It does not test the server's own code from within.
 package peers

@@ -36,5 +36,6 @@
 // and attributes fail ("to" may be missing: it is the stream's own end), but for: xml:lang, a stanza-id added by an archive
 // (XEP-0359), a server's avatar mark (XEP-0398), and on errors whatever accompanies the condition (RFC 6120 §8.3.1).
 //
-// Goroutines: those of interop/client. It imports nothing of the product.
+// Goroutines: those of interop/client. Locks and tables: none. Called by nobody:
+// its tests are the runs. It imports nothing of the product.
 package scripts

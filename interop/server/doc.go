@@ -8,6 +8,6 @@
 //
 // Processes: Start runs one; Stop (polite, then by force after a deadline) or
 // Kill (SIGKILL) ends it, always by its own pid. Goroutines: one waits for the
-// process and ends with it. Callers: every other package below interop, and
+// process and ends with it. Locks and tables: none. Callers: every other package below interop, and
 // bench. It imports nothing of the product: the binary is all it knows.
 package server

@@ -4,8 +4,8 @@
 // Specifications: RFC 6120 §4 (streams, headers §4.7, namespaces §4.8, errors
 // §4.9), RFC 7395 §3 (WebSocket framing), XEP-0478 (announced limits).
 //
-// The edges read headers with ReadHeader and write with a Framing; im/session
-// and im/deliver end connections with an *Error.
+// Called by the edges, which read headers with ReadHeader and write with a
+// Framing; im/session and im/deliver end connections with an *Error.
 //
 // It has no tables, goroutines, locks or sockets, and decides nothing about
 // who may connect or log in.
