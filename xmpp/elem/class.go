@@ -58,6 +58,25 @@ func isNameRune(r rune, begin bool) bool {
 	return within(nameChars[:], uint16(r))
 }
 
+// char returns the length of the character at the front of b: 0 if it is cut
+// off, -1 if it is bad UTF-8 or not allowed (XML 1.0 §2.2).
+func char(b []byte) int {
+	if b[0] < utf8.RuneSelf {
+		if isChar(rune(b[0])) {
+			return 1
+		}
+		return -1
+	}
+	if !utf8.FullRune(b) {
+		return 0
+	}
+	r, n := utf8.DecodeRune(b)
+	if r == utf8.RuneError && n == 1 || !isChar(r) {
+		return -1
+	}
+	return n
+}
+
 func within(table [][2]uint16, c uint16) bool {
 	lo, hi := 0, len(table)
 	for lo < hi {

@@ -206,3 +206,18 @@ func damage(rnd *rand.Rand, docs []document) []byte {
 	}
 	return doc
 }
+
+// Trees are made of scanned bytes; if somebody gives others, the worst is an error.
+func TestBuild_unscannedBytesDoNoHarm(t *testing.T) {
+	docs := documents(t)
+	rnd := rand.New(rand.NewPCG(20261123, 3))
+	refused := 0
+	for range 20000 {
+		if _, err := elem.Build(damage(rnd, docs)); err != nil {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing is refused")
+	}
+}

@@ -10,3 +10,6 @@ func Unseen(s *Scanner, n int) int {
 
 // Idle says whether the scanner holds no working memory.
 func Idle(s *Scanner) bool { return s.w == nil }
+
+// Build makes a tree of bytes no scanner has seen.
+func Build(doc []byte) (*Element, error) { return build(doc, "", nil) }

@@ -1,7 +1,5 @@
 package elem
 
-import "unicode/utf8"
-
 // lexState says what the next byte belongs to.
 type lexState uint8
 
@@ -287,23 +285,4 @@ func bracketsEnd(b []byte) (done, found bool) {
 		return true, string(b[:len(end)]) == end
 	}
 	return string(b) != end[:len(b)], false
-}
-
-// char returns the length of the character at the front of b: 0 if it is cut
-// off, -1 if it is bad UTF-8 or not allowed (XML 1.0 §2.2).
-func char(b []byte) int {
-	if b[0] < utf8.RuneSelf {
-		if isChar(rune(b[0])) {
-			return 1
-		}
-		return -1
-	}
-	if !utf8.FullRune(b) {
-		return 0
-	}
-	r, n := utf8.DecodeRune(b)
-	if r == utf8.RuneError && n == 1 || !isChar(r) {
-		return -1
-	}
-	return n
 }

@@ -187,14 +187,15 @@ func TestScanner_idleMemory(t *testing.T) {
 func TestScanner_chatAllocatesNothing(t *testing.T) {
 	s := opened(t, elem.DefaultLimits())
 	buf := []byte(chat)
+	// Without Next(nil) in between: the pool forgets at random under -race.
 	if n := testing.AllocsPerRun(500, func() {
 		if ev, _, err := s.Next(buf); ev != elem.Stanza || err != nil {
 			t.Fatal(ev, err)
 		}
-		if ev, _, _ := s.Next(nil); ev != elem.NeedMore {
-			t.Fatal(ev)
+		if v, ok := s.Raw().KidAttr(3, "id"); !ok || len(v) == 0 {
+			t.Fatal("no id")
 		}
-	}); n >= 1 {
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

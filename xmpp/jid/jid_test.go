@@ -168,3 +168,12 @@ func TestParse_normalAddressesAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestMustParse_panicsOnWhatIsNoAddress(t *testing.T) {
+	defer func() {
+		if err, ok := recover().(error); !ok || err.Error() != "jid: local: character not allowed" {
+			t.Errorf("recovered %v", err)
+		}
+	}()
+	jid.MustParse("a<b@c")
+}
