@@ -93,7 +93,7 @@ func (m mam) query(ctx context.Context, iq *im.IQ) (*elem.Element, error) {
 	q.Max = min(q.Max, frames-8)
 	q.MaxBytes = bytes / 2 // what is wrapped around each message needs room too
 	if q.Max < 1 {
-		return nil, stanza.Fail("resource-constraint", "acknowledge what was sent before asking for more of the archive").As("wait")
+		return nil, stanza.Fail("resource-constraint", "acknowledge what was sent before asking for more of the archive").WithType("wait")
 	}
 	p, err := m.a.Read(ctx, q)
 	if errors.Is(err, ErrNotFound) {

@@ -36,7 +36,7 @@ func (s *Store) Block(ctx context.Context, owner jid.JID, jids []jid.JID, after 
 			return err
 		}
 		if n > s.cfg.Max {
-			return stanza.Fail("resource-constraint", "the block list is full; unblock somebody first").As("cancel")
+			return stanza.Fail("resource-constraint", "the block list is full; unblock somebody first").WithType("cancel")
 		}
 		return nil
 	})

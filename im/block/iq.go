@@ -115,7 +115,7 @@ func (h handlers) items(payload *elem.Element) ([]jid.JID, error) {
 			out = append(out, j)
 		}
 		if len(out) > h.store.cfg.Max {
-			return nil, stanza.Fail("resource-constraint", "too many addresses at once").As("cancel")
+			return nil, stanza.Fail("resource-constraint", "too many addresses at once").WithType("cancel")
 		}
 	}
 	return out, nil

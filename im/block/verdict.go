@@ -62,7 +62,7 @@ func (s *Store) Verdict(from, to jid.JID, kind stanza.Kind, typ stanza.Type) (re
 	case err != nil && kind == stanza.Presence:
 		return nil, true
 	case err != nil:
-		return stanza.Fail("internal-server-error", "the block list can't be read just now").As("wait"), false
+		return stanza.Fail("internal-server-error", "the block list can't be read just now").WithType("wait"), false
 	case out:
 		return errBlocked(), false
 	case kind == stanza.Presence && subscription(typ):
@@ -85,7 +85,7 @@ func subscription(typ stanza.Type) bool {
 
 // errBlocked answers whoever writes to somebody he has blocked himself.
 func errBlocked() *stanza.Error {
-	e := stanza.Fail("not-acceptable", "you have blocked this contact").As("cancel")
+	e := stanza.Fail("not-acceptable", "you have blocked this contact").WithType("cancel")
 	e.App = elem.New(ErrorSpace, "blocked")
 	return e
 }

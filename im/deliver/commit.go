@@ -125,9 +125,9 @@ func commitError(err error) error {
 		return &stream.Error{Condition: "internal-server-error",
 			Text: "the archive stopped in the middle; reconnect and send again, nothing is stored twice"}
 	case store.IsFull(err):
-		return stanza.Fail("resource-constraint", "the archive is full, so the message was not sent; try again later").As("wait")
+		return stanza.Fail("resource-constraint", "the archive is full, so the message was not sent; try again later").WithType("wait")
 	}
-	return stanza.Fail("internal-server-error", "the message could not be archived, so it was not sent; try again").As("wait")
+	return stanza.Fail("internal-server-error", "the message could not be archived, so it was not sent; try again").WithType("wait")
 }
 
 // runFan hands committed messages to sessions, in the order of the log, while

@@ -125,4 +125,4 @@ func (s *Store) admit(ctx context.Context, r Request) error {
 }
 
 // errFull is returned for one contact more than a roster may hold.
-var errFull = stanza.Fail("resource-constraint", "the contact list is full; remove a contact first").As("cancel")
+var errFull = stanza.Fail("resource-constraint", "the contact list is full; remove a contact first").WithType("cancel")

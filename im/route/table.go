@@ -80,7 +80,7 @@ func (t *Table) account(bare jid.JID) *account {
 }
 
 // ErrTooMany is returned for one session more than an account may have (HARDENING A15).
-var ErrTooMany = stanza.Fail("resource-constraint", "this account has as many sessions as it may; sign out on another device").As("wait")
+var ErrTooMany = stanza.Fail("resource-constraint", "this account has as many sessions as it may; sign out on another device").WithType("wait")
 
 // Bind makes a session for a full JID. A session that had the resource comes
 // back as old: the caller ends it (RFC 6120 §7.7.2.2, third way).

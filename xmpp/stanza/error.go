@@ -59,8 +59,8 @@ func Fail(condition, text string) *Error {
 	return &Error{Type: t, Condition: condition, Text: text}
 }
 
-// As returns a copy of e with another error type.
-func (e *Error) As(typ string) *Error { c := *e; c.Type = typ; return &c }
+// WithType returns a copy of e with another error type.
+func (e *Error) WithType(typ string) *Error { c := *e; c.Type = typ; return &c }
 
 // Element is the <error/> child for a stanza in namespace jabber:client.
 func (e *Error) Element() *elem.Element {
