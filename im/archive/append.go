@@ -33,7 +33,7 @@ type Entry struct {
 	Views             []View
 	Waiting           jid.JID // waits for this account from the start; zero: it has a session
 	// Dedup identifies the sending, so that the same message sent again is kept
-	// once; nil if the sender gave it no origin-id (XEP-0359 §3.2).
+	// once; nil if the sender gave it no origin-id (XEP-0359 §2.2).
 	Dedup []byte
 	Held  bool // kept and acknowledged, but delivered to nobody
 

@@ -59,7 +59,7 @@ func plan(j *judged, origin *session.Session, f facts) (*planned, *stanza.Error)
 		Held:  j.held,
 	}
 	if !ordinary || h.noStore {
-		return p, nil // recorded, but in nobody's own archive (XEP-0313 §5.1.1, XEP-0334 §4.2)
+		return p, nil // recorded, but in nobody's own archive (XEP-0313 §6.1.1, XEP-0334 §4.2)
 	}
 	p.views(st, h)
 	p.out.Keep = true
@@ -157,7 +157,7 @@ func readHints(st *stanza.Stanza) (h hints) {
 	return h
 }
 
-// dedup identifies a sending by sender, recipient, origin-id (XEP-0359 §3.2)
+// dedup identifies a sending by sender, recipient, origin-id (XEP-0359 §2.2)
 // and body: a message sent again after a lost connection is kept once, while a
 // client that uses one id for two texts loses neither.
 func dedup(st *stanza.Stanza) []byte {

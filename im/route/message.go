@@ -129,7 +129,7 @@ next:
 	}
 }
 
-// encodeMessage adds the recipient's archive id (XEP-0359 §3.1).
+// encodeMessage adds the recipient's archive id (XEP-0359 §2.1).
 func encodeMessage(m *Message) *session.Frame {
 	st := m.Stanza
 	dst, nameEnd := st.AppendStart(make([]byte, 0, st.Size()+96))

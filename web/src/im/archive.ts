@@ -57,7 +57,7 @@ export class Archive {
         this.caughtUp = true;
         return;
       } catch (err) {
-        // XEP-0059 §2.8: the id is gone (erased by retention); what is left is at the end.
+        // XEP-0059 §2.4: the id is gone (erased by retention); what is left is at the end.
         if (!(err instanceof StanzaError) || err.condition !== 'item-not-found') throw err;
       }
     }

@@ -40,7 +40,7 @@ export interface MamResult {
   message: XElement;
 }
 
-/** One archived message; null if it is none, or not by our own archive (XEP-0313 §7.2). */
+/** One archived message; null if it is none, or not by our own archive (XEP-0313 §8.2). */
 export function parseMamResult(el: XElement, self: string): MamResult | null {
   const result = el.child('result', NS.mam);
   const from = el.attr('from');
