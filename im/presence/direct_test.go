@@ -54,9 +54,10 @@ func TestDirect_toSubscriber(t *testing.T) {
 	w.friends([2]jid.JID{alice, bob})
 	a, b := w.bind("alice/a"), w.online("bob/b")
 	a.must(a.says(`<presence to='bob@acme.test/b'/>`)) // before its initial presence
+	a.must(a.says(`<presence to='bob@acme.test'/>`))
 	a.must(a.says(`<presence/>`))
 	a.must(a.says(`<presence to='bob@acme.test'><status>for you</status></presence>`))
-	b.want("all three", "alice/a available", "alice/a available", "alice/a available for you")
+	b.want("all four", "alice/a available", "alice/a available", "alice/a available", "alice/a available for you")
 	a.drop()
 	b.want("once", "alice/a unavailable")
 }

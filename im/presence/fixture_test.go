@@ -3,10 +3,12 @@ package presence
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +48,8 @@ type world struct {
 	blocks  *block.Store
 	now     time.Time
 	mu      sync.Mutex
+	slow    bool // the judge takes long enough for others to run
+	asked   atomic.Uint32
 }
 
 func newWorld(t testing.TB, db *store.DB) *world {
@@ -58,7 +62,15 @@ func newWorld(t testing.TB, db *store.DB) *world {
 	w.routes = route.NewTable(route.Config{Session: session.DefaultLimits, Now: clock})
 	w.rosters = roster.New(roster.Config{DB: db, Routes: w.routes, Now: clock})
 	w.blocks = block.New(block.Config{DB: db, Routes: w.routes, Now: clock})
-	w.Flow = New(Config{DB: db, Routes: w.routes, Rosters: w.rosters, Accounts: accounts{}, Now: clock, May: w.blocks.Allows,
+	w.Flow = New(Config{DB: db, Routes: w.routes, Rosters: w.rosters, Accounts: accounts{}, Now: clock,
+		May: func(from, to jid.JID) bool {
+			if w.slow {
+				for range w.asked.Add(1) * 2654435761 % 300 {
+					runtime.Gosched()
+				}
+			}
+			return w.blocks.Allows(from, to)
+		},
 		LocalDomain: func(d string) bool { return d == "acme.test" }})
 	return w
 }
