@@ -41,10 +41,18 @@ func (v Violation) String() string {
 // Hash is how bodies are compared.
 func Hash(body string) [32]byte { return sha256.Sum256([]byte(body)) }
 
+// ID names a message that its sender gave no id, so that it can be followed too.
+func ID(given, body string) string {
+	if given != "" {
+		return given
+	}
+	return fmt.Sprintf("unnamed-%.6x", Hash(body))
+}
+
 // Send is a message somebody tried to send, once or several times with one id.
 type Send struct {
-	ID, From, To string // From and To are bare addresses
-	Session      string // that sent it
+	ID, From, To string   // From and To are bare addresses
+	Sessions     []string // that sent it: a retry may come from a new one
 	Body         [32]byte
 	Acked        bool // XEP-0198 covered it
 	Refused      bool // an error came back
@@ -154,9 +162,9 @@ func (c *checker) sent() {
 		_, kept := c.at[s.ID]
 		switch {
 		case s.Acked && !s.Refused && !kept:
-			c.add(Lost, s.ID, s.Session, "acknowledged, in no archive")
+			c.add(Lost, s.ID, strings.Join(s.Sessions, " "), "acknowledged, in no archive")
 		case s.Refused && kept:
-			c.add(RefusedKept, s.ID, s.Session, "")
+			c.add(RefusedKept, s.ID, strings.Join(s.Sessions, " "), "")
 		}
 	}
 }
@@ -223,7 +231,7 @@ func (c *checker) due(s *Session, r *Record) bool {
 		return true
 	}
 	snd := c.sends[r.ID]
-	return s.Carbons && snd != nil && snd.Session != s.Name
+	return s.Carbons && snd != nil && !slices.Contains(snd.Sessions, s.Name)
 }
 
 // views compares each person's archive with the records he is part of.

@@ -24,7 +24,7 @@ func legal() *History {
 	for i := range 60 {
 		from, to := people[i%3], people[(i+1+i%2)%3]
 		id := fmt.Sprintf("m%02d", i)
-		s := Send{ID: id, From: from, To: to, Session: from + "/1", Body: Hash(id), Acked: true}
+		s := Send{ID: id, From: from, To: to, Sessions: []string{from + "/1"}, Body: Hash(id), Acked: true}
 		kept := true
 		switch i {
 		case 10:
@@ -45,7 +45,7 @@ func legal() *History {
 			h.Views[o] = append(h.Views[o], View{id, s.Body})
 		}
 		for k := range h.Sessions {
-			if z := &h.Sessions[k]; z.Owner == to || z.Owner == from && z.Name != s.Session {
+			if z := &h.Sessions[k]; z.Owner == to || z.Owner == from && z.Name != s.Sessions[0] {
 				z.Got = append(z.Got, Receipt{id, s.Body})
 			}
 		}
@@ -186,7 +186,7 @@ func TestCheck_longHistory(t *testing.T) {
 	h.Sessions = []Session{{Name: "b/1", Owner: "b@x", Joined: true}}
 	for i := range 200_000 {
 		id := fmt.Sprint(i)
-		h.Sends = append(h.Sends, Send{ID: id, From: "a@x", To: "b@x", Session: "a/1", Acked: true})
+		h.Sends = append(h.Sends, Send{ID: id, From: "a@x", To: "b@x", Sessions: []string{"a/1"}, Acked: true})
 		h.Archive = append(h.Archive, Record{Pos: int64(i), ConvSeq: int64(i + 1), Conv: "a b", ID: id, From: "a@x", To: "b@x"})
 		h.Sessions[0].Got = append(h.Sessions[0].Got, Receipt{ID: id})
 	}

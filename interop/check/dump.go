@@ -115,10 +115,11 @@ func readStanza(s string, r *Record) error {
 	if err := xml.Unmarshal([]byte(s), &m); err != nil {
 		return err
 	}
-	r.ID, r.Body = m.Origin.ID, Hash(m.Body)
-	if r.ID == "" {
-		r.ID = m.ID
+	id := m.Origin.ID
+	if id == "" {
+		id = m.ID
 	}
+	r.ID, r.Body = ID(id, m.Body), Hash(m.Body)
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package check
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Recorder gathers a history from many goroutines.
 type Recorder struct {
@@ -13,15 +16,17 @@ type Recorder struct {
 // NewRecorder makes an empty one.
 func NewRecorder() *Recorder { return &Recorder{sends: map[string]*Send{}} }
 
-// Sent notes an attempt; a retry of the same id changes nothing but the session.
+// Sent notes an attempt; a retry of the same id adds its session.
 func (r *Recorder) Sent(id, from, to, session, body string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.sends[id]; s != nil {
-		s.Session = session
+		if !slices.Contains(s.Sessions, session) {
+			s.Sessions = append(s.Sessions, session)
+		}
 		return
 	}
-	r.sends[id] = &Send{ID: id, From: from, To: to, Session: session, Body: Hash(body)}
+	r.sends[id] = &Send{ID: id, From: from, To: to, Sessions: []string{session}, Body: Hash(body)}
 	r.order = append(r.order, id)
 }
 

@@ -220,7 +220,7 @@ func (l *load) views(t *testing.T, srv *server.Server) map[string][]check.View {
 			t.Fatalf("%s: %v", n, err)
 		}
 		for _, a := range all {
-			out[n+"@"+server.Domain] = append(out[n+"@"+server.Domain], check.View{ID: a.Message.OriginID(), Body: check.Hash(a.Message.Body())})
+			out[n+"@"+server.Domain] = append(out[n+"@"+server.Domain], check.View{ID: check.ID(a.Message.OriginID(), a.Message.Body()), Body: check.Hash(a.Message.Body())})
 		}
 		c.Close()
 	}

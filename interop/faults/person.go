@@ -134,7 +134,7 @@ func (p *person) arrive() error {
 	}
 	after := ""
 	if newest != nil {
-		after = newest.Message.OriginID()
+		after = check.ID(newest.Message.OriginID(), newest.Message.Body())
 	}
 	p.rec.Joined(p.session, after)
 	return nil
@@ -160,7 +160,7 @@ func (p *person) tap(s *check.Session) func(*client.Node) bool {
 			}
 		}
 		if m.Kid("", "body") != nil {
-			p.rec.Received(s, m.OriginID(), m.Body())
+			p.rec.Received(s, check.ID(m.OriginID(), m.Body()), m.Body())
 		}
 		return true
 	}

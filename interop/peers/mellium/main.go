@@ -59,8 +59,10 @@ type person struct {
 	archived  chan archived
 }
 
-func login(ctx context.Context, user, resource string, direct bool) (*person, error) {
-	j, err := jid.New(user, domain, resource)
+func login(ctx context.Context, user string, direct bool) (*person, error) {
+	// RFC 6120 §4.7.2: a server answers with the bare address; the library wants
+	// to see the one it gave, so it gives the bare one and takes any resource.
+	j, err := jid.New(user, domain, "")
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +165,7 @@ func take[T any](ctx context.Context, ch chan T, what string, accept func(T) boo
 type world struct{ alice, bob, second *person }
 
 func (w *world) starttls(ctx context.Context) (s string, err error) {
-	w.alice, err = login(ctx, "alice", "mellium", false)
+	w.alice, err = login(ctx, "alice", false)
 	if err != nil {
 		return "", err
 	}
@@ -171,7 +173,7 @@ func (w *world) starttls(ctx context.Context) (s string, err error) {
 }
 
 func (w *world) direct(ctx context.Context) (s string, err error) {
-	w.bob, err = login(ctx, "bob", "mellium", true)
+	w.bob, err = login(ctx, "bob", true)
 	if err != nil {
 		return "", err
 	}
@@ -217,7 +219,7 @@ func (w *world) receipt(ctx context.Context) (string, error) {
 }
 
 func (w *world) carbons(ctx context.Context) (_ string, err error) {
-	if w.second, err = login(ctx, "alice", "second", false); err != nil {
+	if w.second, err = login(ctx, "alice", false); err != nil {
 		return "", err
 	}
 	if err := carbons.Enable(ctx, w.second.Session); err != nil {
