@@ -145,7 +145,7 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
 	@tools/fuzz $(FUZZTIME)
 
 bench: web build ## measure, write bench/README.md
-	@$(GO) run ./bench/cmd/load all --bin $(BIN) --out bench/README.md
+	@$(GO) run ./bench -bin $(BIN) -idle 18000 -out bench/README.md
 
 dev: build ## demo server and a web client that reloads as you edit
 	@tools/dev $(BIN)

@@ -1,4 +1,4 @@
-// Package bench measures a running server from outside, over TLS on loopback:
+// Command bench measures a running server from outside, over TLS on loopback:
 // memory per idle session, CPU per relayed message, latency at a fixed rate,
 // start time. `make bench` runs it and writes bench/README.md.
 //
@@ -11,6 +11,6 @@
 //
 // Tables: none. Goroutines: one reader per client, the workload's senders; all
 // end with Close or the workload's context. Locks: Client.mu around writes.
-// Called by: bench/cmd/load. It imports the vocabulary (xmpp/…) and the built
+// Called by: people, through make bench. It is no test and asserts nothing. It imports the vocabulary (xmpp/…) and the built
 // binary, nothing else of the product.
-package bench
+package main
