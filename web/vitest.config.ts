@@ -9,6 +9,8 @@ export default defineConfig({
     projects: [
       {
         plugins: [svelte()],
+        // The build the worker runs, not the one for Node with its own DOM.
+        resolve: { alias: { 'strophe.js': new URL('./node_modules/strophe.js/dist/strophe.esm.js', import.meta.url).pathname } },
         test: {
           name: 'unit',
           environment: 'node',

@@ -51,7 +51,7 @@ export class Contacts {
 
   subscriptionStanza(p: ParsedPresence): void {
     const jid = bare(p.from);
-    if (p.type === 'unsubscribe') return this.forget(jid);
+    if (p.type === 'unsubscribe') this.forget(jid);
     if (p.type !== 'subscribe' || jid === this.ctx.account) return;
     const item = this.items.get(jid);
     if (item && (item.ask || item.subscription === 'to')) {

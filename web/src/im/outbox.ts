@@ -43,7 +43,7 @@ export class Outbox {
 
   async retry(key: string): Promise<void> {
     const old = await this.ctx.db.msg(key);
-    if (!old || old.dir !== 'out' || old.status !== 'failed') return;
+    if (old?.dir !== 'out' || old.status !== 'failed') return;
     const msg: Msg = {
       ...old,
       status: 'pending',
@@ -71,7 +71,7 @@ export class Outbox {
     for (const id of ids) {
       this.inflight.delete(id);
       const msg = await this.ctx.db.msg(`o:${id}`);
-      if (!msg || msg.status !== 'pending') continue;
+      if (msg?.status !== 'pending') continue;
       const now = this.ctx.now();
       await this.write({ ...msg, status: 'archived', ts: now - msg.ts > LATE ? Math.max(now, msg.ts) : msg.ts });
     }

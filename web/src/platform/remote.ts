@@ -75,11 +75,14 @@ export class Remote {
   private hear(msg: ToTab): void {
     switch (msg.t) {
       case 'snapshot':
-        return this.events.snapshot(msg.snapshot);
+        this.events.snapshot(msg.snapshot);
+        return;
       case 'delta':
-        return this.events.delta(msg.d);
+        this.events.delta(msg.d);
+        return;
       case 'ping':
-        return this.post({ t: 'pong' });
+        this.post({ t: 'pong' });
+        return;
       case 'result': {
         const w = this.waiting.get(msg.n);
         this.waiting.delete(msg.n);

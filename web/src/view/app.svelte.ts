@@ -190,7 +190,7 @@ export class App {
 
   /** The list tells whether its end is on the screen. */
   setAtEnd(atEnd: boolean): void {
-    const c = this.active && this.open.get(this.active);
+    const c = this.active ? this.open.get(this.active) : undefined;
     if (c && atEnd) c.behind = 0;
     if (this.atEnd === atEnd) return;
     this.atEnd = atEnd;
@@ -200,8 +200,8 @@ export class App {
   /** Tells the core what is being read; called whenever that may have changed. */
   look(): void {
     const visible = document.visibilityState === 'visible' && document.hasFocus();
-    const c = this.active && this.open.get(this.active);
-    this.remote.look(visible && c && c.loaded && this.atEnd ? this.active : null);
+    const loaded = this.active ? this.open.get(this.active)?.loaded : false;
+    this.remote.look(visible && loaded && this.atEnd ? this.active : null);
   }
 }
 

@@ -44,6 +44,7 @@ class WorkerDOMParser {
       // What browsers do: a document whose root says that parsing failed.
       const err = new XElement('parsererror');
       err.setAttribute('xmlns', 'http://www.w3.org/1999/xhtml');
+      err.appendChild(new XText('not well-formed'));
       return new WorkerDocument(err);
     }
   }

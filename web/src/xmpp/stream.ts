@@ -22,6 +22,8 @@ export interface StreamEvents {
 /** conflict: a newer session took our resource. taken: ours was refused at binding (RFC 6120 §7.7.2.2). */
 export type OfflineReason = 'lost' | 'auth' | 'conflict' | 'taken';
 
+Strophe.setLogLevel(Strophe.LogLevel.ERROR);
+
 /** What the messaging core needs of a stream; tests give it a scripted one. */
 export interface Transport {
   connect(url: string, jid: string, token: string): void;

@@ -57,13 +57,14 @@ export class XElement {
     // RFC 7395 §3.3.3 wants every frame to declare it; some servers rely on the stream's prefix.
     return this.prefix === 'stream' ? 'http://etherx.jabber.org/streams' : null;
   }
-  get attributes(): XAttr[] {
-    return [...this.attrs].map(([name, value]) => ({
+  get attributes(): XAttr[] & { getNamedItem(name: string): XAttr | null } {
+    const list: XAttr[] = [...this.attrs].map(([name, value]) => ({
       name,
       nodeName: name,
       localName: name.slice(name.indexOf(':') + 1),
       value,
     }));
+    return Object.assign(list, { getNamedItem: (name: string) => list.find((a) => a.name === name) ?? null });
   }
   get children(): XElement[] {
     return this.childNodes.filter((n): n is XElement => n.nodeType === 1);
@@ -145,25 +146,28 @@ export class XElement {
 export function x(name: string, attrs: Attrs = {}, ...content: Content[]): XElement {
   const el = new XElement(name);
   for (const [k, v] of Object.entries(attrs)) {
-    if (v !== null && v !== undefined && v !== false) el.attrs.set(k, String(v));
+    if (v !== null && v !== undefined && v !== false) el.attrs.set(k, allowed(String(v)));
   }
   const add = (c: Content): void => {
     if (c === null || c === undefined || c === false) return;
     if (Array.isArray(c)) c.forEach(add);
-    else el.appendChild(typeof c === 'string' ? new XText(c) : c);
+    else el.appendChild(typeof c === 'string' ? new XText(allowed(c)) : c);
   };
   add(content);
   return el;
 }
 
 // XML 1.0 §2.2: these can't appear even as references; a stanza holding one would end the stream.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed
 const FORBIDDEN =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
+/** Cleaned when built, not when written: Strophe writes with its own serialiser. */
+function allowed(s: string): string {
+  return s.replace(FORBIDDEN, '');
+}
+
 export function escapeText(s: string): string {
   return s
-    .replace(FORBIDDEN, '')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
@@ -175,7 +179,7 @@ export function escapeAttr(s: string): string {
 
 const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
-function unescape(s: string): string {
+function resolve(s: string): string {
   if (!s.includes('&')) return s;
   return s.replace(/&([^;]*);?/g, (whole, ref: string) => {
     const named = NAMED[ref];
@@ -203,7 +207,7 @@ export function parse(src: string): XElement {
     const end = lt < 0 ? src.length : lt;
     if (end > pos) {
       const raw = src.slice(pos, end);
-      if (top !== holder) top.appendChild(new XText(unescape(raw.replace(/\r\n?/g, '\n'))));
+      if (top !== holder) top.appendChild(new XText(resolve(raw.replace(/\r\n?/g, '\n'))));
       else if (raw.trim()) throw new Error('xml: text outside the element');
       pos = end;
       continue;
@@ -231,7 +235,7 @@ export function parse(src: string): XElement {
     const el = new XElement(open[1]!);
     for (const a of open[2]!.matchAll(ATTR)) {
       if (el.attrs.has(a[1]!)) throw new Error(`xml: attribute ${a[1]} twice`);
-      el.attrs.set(a[1]!, unescape(a[2] ?? a[3]!));
+      el.attrs.set(a[1]!, resolve(a[2] ?? a[3]!));
     }
     top.appendChild(el);
     pos = OPEN.lastIndex;
