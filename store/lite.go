@@ -130,6 +130,7 @@ func (e *lite) connect(cacheKiB int, pragmas ...string) (*liteConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.keepWAL(true)
 	pragmas = append(pragmas,
 		"PRAGMA synchronous=FULL", // every COMMIT flushes the WAL
 		"PRAGMA foreign_keys=ON",
@@ -164,10 +165,10 @@ func (e *lite) writer(context.Context) (writeConn, error) {
 }
 
 func (e *lite) close(healthy bool) error {
-	var errs []error
+	e.closeReaders()
+	var err error
 	if e.ckpt != nil {
-		errs = append(errs, e.ckpt.stop(healthy))
+		err = e.ckpt.stop(healthy)
 	}
-	errs = append(errs, e.closeReaders(), e.lock.release())
-	return errors.Join(errs...)
+	return errors.Join(err, e.lock.release())
 }

@@ -121,7 +121,7 @@ func (r *liteReader) drop(e *lite) {
 }
 
 // closeReaders waits for the readers in use, and closes all.
-func (e *lite) closeReaders() error {
+func (e *lite) closeReaders() {
 	e.mu.Lock()
 	e.done = true
 	if e.reap != nil {
@@ -140,5 +140,4 @@ func (e *lite) closeReaders() error {
 	for range cap(e.slots) { // a late Read finds a slot, and then that the pool is closed
 		<-e.slots
 	}
-	return nil
 }

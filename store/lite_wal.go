@@ -11,10 +11,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// walCheckpoint is how many pages (4 KiB each) the WAL gains before they are copied back: 32 MiB. Few large
+// walPages is how many pages (4 KiB each) the WAL gains before they are copied back: 32 MiB. Few large
 // checkpoints write a page that changed often only once, and spare flushes; measured at 16 writers, 1,024
 // pages cost three times the CPU per row. Reading that much WAL after a crash takes about 0.1 s.
-const walCheckpoint = 8192
+const walPages = 8192
 
 // liteWriter is the writer's connection.
 type liteWriter struct {
@@ -25,14 +25,16 @@ type liteWriter struct {
 // watchWAL has SQLite note the WAL's length after each commit. (This also replaces its automatic checkpoint.)
 func (c *liteConn) watchWAL() {
 	c.frames = libc.Xcalloc(c.tls, 1, libcSize(wordSize))
-	f := func(_ *libc.TLS, note, _, _ uintptr, frames int32) int32 {
-		*(*int32)(address(note)) = frames
-		return sqlite3.SQLITE_OK
-	}
-	sqlite3.Xsqlite3_wal_hook(c.tls, c.db, funcPointer(f), c.frames)
+	sqlite3.Xsqlite3_wal_hook(c.tls, c.db, funcPointer(noteWAL), c.frames)
 }
 
-// funcPointer gives a Go function the shape in which the translated C code passes functions.
+// noteWAL is SQLite's WAL hook: note is where the length goes.
+func noteWAL(_ *libc.TLS, note, _, _ uintptr, frames int32) int32 {
+	*(*int32)(address(note)) = frames
+	return sqlite3.SQLITE_OK
+}
+
+// funcPointer gives a Go function, not a closure, the shape in which the translated C code passes functions.
 func funcPointer[F any](f F) uintptr {
 	return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f}))
 }
@@ -47,17 +49,15 @@ func (w *liteWriter) commit() error {
 	return nil
 }
 
-// close of the last connection would copy the WAL back and remove it: right after a clean run, wrong after a
-// failed flush, when the next process must see what is really on the disk.
-func (w *liteWriter) close() error {
-	if w.e.db.Err() != nil {
-		w.leaveWAL()
+// keepWAL says whether closing the last connection leaves the WAL alone instead of copying it back and removing it. Removing is
+// right after a clean run and wrong after a failed flush, when the next process must see what is really on the disk: so every
+// connection leaves it, but the checkpointer's at the end of a clean run.
+func (c *liteConn) keepWAL(yes bool) {
+	var on int32
+	if yes {
+		on = 1
 	}
-	return w.liteConn.close()
-}
-
-func (c *liteConn) leaveWAL() {
-	args := libc.NewVaList(int32(1), uintptr(0))
+	args := libc.NewVaList(on, uintptr(0))
 	defer libc.Xfree(c.tls, args)
 	sqlite3.Xsqlite3_db_config(c.tls, c.db, sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, args)
 }
@@ -87,7 +87,7 @@ type checkpointer struct {
 
 // startCheckpoint is called once, after the writer has started and before anybody writes.
 func (e *lite) startCheckpoint(w *writer) {
-	k := &checkpointer{e: e, w: w, due: walCheckpoint, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	k := &checkpointer{e: e, w: w, due: e.o.walPages, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	e.ckpt = k
 	go k.run()
 }
@@ -95,13 +95,13 @@ func (e *lite) startCheckpoint(w *writer) {
 // note is called by the writer after each commit.
 func (k *checkpointer) note(frames int32) {
 	if before := k.frames.Swap(frames); frames < before {
-		k.due = walCheckpoint // the WAL has started anew
+		k.due = k.e.o.walPages // the WAL has started anew
 	}
 	k.commits.Add(1)
 	if frames < k.due {
 		return
 	}
-	k.due = frames + walCheckpoint
+	k.due = frames + k.e.o.walPages
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -193,14 +193,12 @@ func (k *checkpointer) stop(healthy bool) error {
 	var err error
 	if healthy {
 		if err = k.do(sqlite3.SQLITE_CHECKPOINT_TRUNCATE); IsBusy(err) {
-			err = nil // a reader is still at work: the next start goes on from the WAL
+			err = nil // another program reads it: the next start goes on from the WAL
 		}
 	}
 	if k.conn == nil {
 		return err
 	}
-	if !healthy {
-		k.conn.leaveWAL()
-	}
+	k.conn.keepWAL(!healthy || err != nil)
 	return errors.Join(err, k.conn.close())
 }

@@ -38,8 +38,10 @@ type Options struct {
 	// Readers bounds the connections that Read uses at the same time; 0: 4.
 	Readers int
 
-	vfs  string        // name of a registered SQLite VFS; tests inject faults with it
-	idle time.Duration // quiet time before idle connections close and the WAL is truncated; 0: 15 s
+	// Set by tests.
+	vfs      string        // name of a registered SQLite VFS, which injects faults
+	idle     time.Duration // quiet time before idle connections close and the WAL is truncated; 0: 15 s
+	walPages int32         // 0: walPages
 }
 
 // DB is one open data set. All methods may be called from any goroutine.
@@ -114,6 +116,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if o.idle <= 0 {
 		o.idle = 15 * time.Second
+	}
+	if o.walPages <= 0 {
+		o.walPages = walPages
 	}
 	db := &DB{log: o.Log, failed: make(chan struct{})}
 	scheme, rest, found := strings.Cut(o.DSN, ":")
