@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -202,4 +203,28 @@ func frame(st *stanza.Stanza) *session.Frame {
 	b, nameEnd := st.AppendStart(nil)
 	b = st.AppendEnd(append(b, st.Content...))
 	return &session.Frame{Bytes: b, NameEnd: nameEnd, Kind: st.Kind, Urgent: true}
+}
+
+// AwaitCount waits until n events begin with prefix.
+func (c *Core) AwaitCount(prefix string, n int, within time.Duration) bool {
+	t := time.NewTimer(within)
+	defer t.Stop()
+	for {
+		c.mu.Lock()
+		k, ch := 0, c.change
+		for _, e := range c.events {
+			if strings.HasPrefix(e, prefix) {
+				k++
+			}
+		}
+		c.mu.Unlock()
+		if k >= n {
+			return true
+		}
+		select {
+		case <-ch:
+		case <-t.C:
+			return false
+		}
+	}
 }
