@@ -19,9 +19,10 @@ const pgBatchTime = 30 * time.Second
 
 // pg is the PostgreSQL engine.
 type pg struct {
-	pool *pgxpool.Pool // readers
-	conf *pgx.ConnConfig
-	vers string
+	pool    *pgxpool.Pool // readers
+	conf    *pgx.ConnConfig
+	vers    string
+	readers int // connections in the pool
 
 	closed atomic.Bool
 }
@@ -36,7 +37,7 @@ func openPG(ctx context.Context, _ *DB, o Options) (engine, error) {
 	}
 	pc.MaxConns = int32(o.Readers)
 	pc.MaxConnIdleTime = o.idle
-	e := &pg{conf: pc.ConnConfig.Copy()}
+	e := &pg{conf: pc.ConnConfig.Copy(), readers: o.Readers}
 	if e.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
@@ -78,20 +79,35 @@ func (e *pg) migrate(ctx context.Context, files []migration) error {
 }
 
 func (e *pg) read(ctx context.Context, fn func(conn) error) error {
-	c, err := e.pool.Acquire(ctx)
+	c, tx, err := e.snapshot(ctx)
 	if err != nil {
-		if e.closed.Load() {
-			err = ErrClosed
-		}
 		return err
 	}
 	defer c.Release()
-	tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return err
-	}
 	defer func() { _ = tx.Rollback(ctx) }() // nothing to keep; a connection left in a transaction is dropped by the pool
 	return fn(&pgConn{c: c.Conn(), ctx: ctx})
+}
+
+// snapshot begins a read transaction. Connections of the pool may have been lost while idle: each is tried once.
+func (e *pg) snapshot(ctx context.Context) (*pgxpool.Conn, pgx.Tx, error) {
+	for tries := e.readers; ; tries-- {
+		c, err := e.pool.Acquire(ctx)
+		if err != nil {
+			if e.closed.Load() {
+				err = ErrClosed
+			}
+			return nil, nil, err
+		}
+		tx, err := c.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+		if err == nil {
+			return c, tx, nil
+		}
+		lost := c.Conn().IsClosed()
+		c.Release()
+		if !lost || tries <= 0 || ctx.Err() != nil {
+			return nil, nil, fmt.Errorf("postgresql: %w", err)
+		}
+	}
 }
 
 func (e *pg) writer(ctx context.Context) (writeConn, error) {

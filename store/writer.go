@@ -231,11 +231,8 @@ func (w *writer) runBatch(batch []*request) (ran int, err error) {
 	if err := w.db.Err(); err != nil {
 		return 0, err
 	}
-	if err := w.connect(); err != nil {
+	if err := w.begin(); err != nil {
 		return 0, err
-	}
-	if err := w.conn.begin(); err != nil {
-		return 0, &Error{What: "begin", Err: err}
 	}
 	kept := false // some closure's rows are in the transaction
 	for i, r := range batch {
@@ -296,6 +293,23 @@ func call(c conn, fn func(*Tx) error) (err error, panicked any) {
 		err = failed
 	}
 	return err, nil
+}
+
+// begin starts a transaction. A connection that was lost while nobody wrote is replaced: nothing has run yet.
+func (w *writer) begin() error {
+	for again := false; ; again = true {
+		if err := w.connect(); err != nil {
+			return err
+		}
+		err := w.conn.begin()
+		switch {
+		case err == nil:
+			return nil
+		case again || w.conn.classify(err) != classConn:
+			return &Error{What: "begin", Err: err}
+		}
+		w.lost(err)
+	}
 }
 
 // connect opens the connection again after a loss, at most once per back-off.
