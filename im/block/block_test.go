@@ -27,7 +27,7 @@ var (
 	bob   = jid.MustParse("bob@acme.test")
 )
 
-// XEP-0191 "JID Matching": each kind of entry against each kind of address.
+// XEP-0191 §6: each kind of entry against each kind of address.
 func TestMatches_kindsOfEntries(t *testing.T) {
 	addresses := []string{"bob@a.test/x", "bob@a.test/y", "bob@a.test", "eve@a.test/x", "a.test/x", "a.test/y", "a.test",
 		"bob@sub.a.test/x", "sub.a.test", "bob@ba.test", "bob@test"}
@@ -38,8 +38,7 @@ func TestMatches_kindsOfEntries(t *testing.T) {
 		{"bob@a.test/x", []string{"bob@a.test/x"}},
 		{"bob@a.test", []string{"bob@a.test/x", "bob@a.test/y", "bob@a.test"}},
 		{"a.test/x", []string{"a.test/x"}},
-		{"a.test", []string{"bob@a.test/x", "bob@a.test/y", "bob@a.test", "eve@a.test/x", "a.test/x", "a.test/y", "a.test",
-			"bob@sub.a.test/x", "sub.a.test"}},
+		{"a.test", []string{"bob@a.test/x", "bob@a.test/y", "bob@a.test", "eve@a.test/x", "a.test/x", "a.test/y", "a.test"}},
 	} {
 		l := newList([]jid.JID{jid.MustParse(c.entry)})
 		for _, a := range addresses {
@@ -158,7 +157,7 @@ func want(t *testing.T, what string, got []string, lines ...string) {
 	}
 }
 
-// XEP-0191 "Use Cases", one after the other.
+// XEP-0191 §3, one after the other.
 func TestCommands_wholeLife(t *testing.T) {
 	run(t, 0, func(t *testing.T, f *fix) {
 		a, aw := f.bind("alice@acme.test/a")
@@ -230,7 +229,7 @@ func TestCommands_errors(t *testing.T) {
 	})
 }
 
-// XEP-0191 "User Blocks Contact": what becomes of each kind of stanza.
+// XEP-0191 §3.3: what becomes of each kind of stanza.
 func TestVerdict_kindsAndWays(t *testing.T) {
 	run(t, 0, func(t *testing.T, f *fix) {
 		if err := f.Block(t.Context(), alice, []jid.JID{bob, jid.MustParse("acme.test")}, nil); err != nil {

@@ -1,8 +1,7 @@
 // Package block is whom an account does not want to hear from, and one of the
 // questions the judge asks of every stanza.
 //
-// Specifications: XEP-0191 (blocking command; the matching rules of its section
-// "JID Matching").
+// Specifications: XEP-0191 (blocking command; §6 says what an entry matches).
 //
 // Verdict and Blocked answer from memory; a list is loaded when first asked for,
 // and stays while its account has sessions. If it can't be loaded the stage

@@ -20,7 +20,7 @@ func (c Change) Added(j jid.JID) bool { return c.After.Matches(j) && !c.Before.M
 // Freed says whether j was blocked before and is not now.
 func (c Change) Freed(j jid.JID) bool { return c.Before.Matches(j) && !c.After.Matches(j) }
 
-// Block adds entries to an account's list (XEP-0191, "User Blocks Contact").
+// Block adds entries to an account's list (XEP-0191 §3.3).
 // after runs following the commit, in the order of the commits; it must not block.
 func (s *Store) Block(ctx context.Context, owner jid.JID, jids []jid.JID, after func(Change)) error {
 	change := func(l *List) *List { return l.changed(jids, nil) }
@@ -42,7 +42,7 @@ func (s *Store) Block(ctx context.Context, owner jid.JID, jids []jid.JID, after 
 	})
 }
 
-// Unblock takes entries out of the list (XEP-0191, "User Unblocks Contact").
+// Unblock takes entries out of the list (XEP-0191 §3.4).
 func (s *Store) Unblock(ctx context.Context, owner jid.JID, jids []jid.JID, after func(Change)) error {
 	change := func(l *List) *List { return l.changed(nil, jids) }
 	return s.commit(ctx, owner, change, after, func(tx *store.Tx) error {
@@ -55,7 +55,7 @@ func (s *Store) Unblock(ctx context.Context, owner jid.JID, jids []jid.JID, afte
 	})
 }
 
-// UnblockAll empties the list (XEP-0191, "User Unblocks All Contacts").
+// UnblockAll empties the list (XEP-0191 §3.5).
 func (s *Store) UnblockAll(ctx context.Context, owner jid.JID, after func(Change)) error {
 	change := func(*List) *List { return newList(nil) }
 	return s.commit(ctx, owner, change, after, func(tx *store.Tx) error { return s.Forget(tx, owner) })

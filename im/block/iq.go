@@ -48,7 +48,7 @@ type handlers struct {
 	presence Presence
 }
 
-// get is "User Retrieves Block List"; who asks gets pushes from then on.
+// get is XEP-0191 §3.2; who asks gets pushes from then on.
 func (h handlers) get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	if q.Session != nil {
 		q.Session.Switch(func(f *session.Flags) { f.Blocklist = true })
@@ -67,7 +67,7 @@ func (h handlers) block(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, err
 	}
 	if len(jids) == 0 {
-		return nil, stanza.Fail("bad-request", "nobody given to block") // XEP-0191, "User Blocks Contact"
+		return nil, stanza.Fail("bad-request", "nobody given to block") // XEP-0191 §3.3
 	}
 	for _, j := range jids {
 		if j.Bare() == owner {
@@ -90,7 +90,7 @@ func (h handlers) unblock(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 		h.push(owner, command("unblock", jids))
 		h.presence.Show(owner, c.Freed)
 	}
-	if len(jids) == 0 { // XEP-0191, "User Unblocks All Contacts"
+	if len(jids) == 0 { // XEP-0191 §3.5
 		return nil, h.store.UnblockAll(ctx, owner, after)
 	}
 	return nil, h.store.Unblock(ctx, owner, jids, after)

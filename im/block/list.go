@@ -1,15 +1,12 @@
 package block
 
 import (
-	"strings"
-
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
 // List is one account's block list. It is immutable.
 type List struct {
-	jids    map[jid.JID]struct{}
-	domains map[string]struct{} // those of jids that are domains alone
+	jids map[jid.JID]struct{}
 }
 
 func newList(jids []jid.JID) *List {
@@ -20,12 +17,6 @@ func newList(jids []jid.JID) *List {
 	l.jids = make(map[jid.JID]struct{}, len(jids))
 	for _, j := range jids {
 		l.jids[j] = struct{}{}
-		if j.IsDomain() {
-			if l.domains == nil {
-				l.domains = make(map[string]struct{})
-			}
-			l.domains[j.Domain()] = struct{}{}
-		}
 	}
 	return l
 }
@@ -33,29 +24,17 @@ func newList(jids []jid.JID) *List {
 // Len is how many entries there are.
 func (l *List) Len() int { return len(l.jids) }
 
-// Matches says whether j is blocked, in the order of XEP-0191 "JID Matching":
-// the full JID, the bare JID, the domain with that resource, the domain, which
-// stands for its subdomains too.
+// Matches says whether j is blocked, in the order of XEP-0191 §6: the address
+// itself (a full JID, or a domain with that resource), the bare JID, the domain
+// with everybody and everything at it.
 func (l *List) Matches(j jid.JID) bool {
 	if len(l.jids) == 0 {
 		return false
 	}
-	if _, ok := l.jids[j]; ok {
-		return true
-	}
-	if bare := j.Bare(); bare != j && !bare.IsDomain() {
-		if _, ok := l.jids[bare]; ok {
+	for _, a := range [...]jid.JID{j, j.Bare(), j.DomainJID()} {
+		if _, ok := l.jids[a]; ok {
 			return true
 		}
-	}
-	if len(l.domains) == 0 {
-		return false
-	}
-	for d := j.Domain(); d != ""; {
-		if _, ok := l.domains[d]; ok {
-			return true
-		}
-		_, d, _ = strings.Cut(d, ".")
 	}
 	return false
 }

@@ -70,7 +70,7 @@ func (s *Store) Verdict(from, to jid.JID, kind stanza.Kind, typ stanza.Type) (re
 		// Allows before the other side hears of it.
 		return nil, false
 	case kind == stanza.Presence:
-		return nil, true // XEP-0191, "User Blocks Contact": no answer, no error
+		return nil, true // XEP-0191 §3.3: no answer, no error
 	}
 	return stanza.Fail("service-unavailable", ""), false
 }

@@ -63,6 +63,7 @@ func newWorld(t testing.TB, db *store.DB) *world {
 	w.rosters = roster.New(roster.Config{DB: db, Routes: w.routes, Now: clock})
 	w.blocks = block.New(block.Config{DB: db, Routes: w.routes, Now: clock})
 	w.Flow = New(Config{DB: db, Routes: w.routes, Rosters: w.rosters, Accounts: accounts{}, Now: clock,
+		Ready: w.blocks.Load,
 		May: func(from, to jid.JID) bool {
 			if w.slow {
 				for range w.asked.Add(1) * 2654435761 % 300 {

@@ -34,7 +34,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what a flow runs on. All fields but Log and Now are needed.
+// Config is what a flow runs on. All fields but Ready, Log and Now are needed.
 type Config struct {
 	DB       *store.DB
 	Routes   *route.Table
@@ -42,8 +42,11 @@ type Config struct {
 	Accounts Accounts
 	// May is the judge's answer for presence from one entity to another, full
 	// JIDs where there are any. It is asked under a lock and must not do I/O for
-	// accounts with sessions.
+	// accounts with available sessions.
 	May func(from, to jid.JID) bool
+	// Ready brings into memory what May needs to know of an account. It is called
+	// without a lock before a session becomes available; nil: nothing is needed.
+	Ready func(ctx context.Context, account jid.JID) error
 	// LocalDomain says whether a domain's accounts are ours.
 	LocalDomain func(domain string) bool
 	Log         *slog.Logger

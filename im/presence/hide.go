@@ -6,7 +6,7 @@ import (
 )
 
 // Hide makes the owner look offline to those for whom who answers true
-// (XEP-0191, "User Blocks Contact"): subscribers and those who got directed
+// (XEP-0191 §3.3): subscribers and those who got directed
 // presence. The block list says no to them already, so nothing newer follows.
 func (f *Flow) Hide(owner jid.JID, who func(jid.JID) bool) {
 	mu := f.lock(owner)
@@ -36,7 +36,7 @@ func (f *Flow) Hide(owner jid.JID, who func(jid.JID) bool) {
 }
 
 // Show is its opposite: they get the owner's present presence, if they are
-// subscribers, and the owner theirs (XEP-0191, "User Unblocks Contact").
+// subscribers, and the owner theirs (XEP-0191 §3.4).
 func (f *Flow) Show(owner jid.JID, who func(jid.JID) bool) {
 	rel := f.cfg.Rosters.Peek(owner)
 	if rel == nil {

@@ -67,11 +67,12 @@ func (f *Flow) Carry(step roster.Step) {
 // the available ones (RFC 6121 §3.1.3), answers and cancellations to those that
 // asked for the roster (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
 func (f *Flow) deliver(st *stanza.Stanza) {
-	if !f.cfg.May(st.From, st.To) {
-		return // XEP-0191: nothing from somebody blocked
+	sessions := f.cfg.Routes.Sessions(st.To)
+	if len(sessions) == 0 || !f.cfg.May(st.From, st.To) {
+		return // XEP-0191 §3.3: nothing from somebody blocked
 	}
 	var fr *session.Frame
-	for _, t := range f.cfg.Routes.Sessions(st.To) {
+	for _, t := range sessions {
 		if st.Type == stanza.Subscribe && !t.Standing().Available || st.Type != stanza.Subscribe && !t.Flags().Interested {
 			continue
 		}

@@ -29,6 +29,11 @@ func (f *Flow) available(ctx context.Context, s *session.Session, st *stanza.Sta
 	if err != nil {
 		return false, err
 	}
+	if f.cfg.Ready != nil && !s.Standing().Available {
+		if err := f.cfg.Ready(ctx, s.JID().Bare()); err != nil {
+			return false, err
+		}
+	}
 	kept := *st
 	kept.From, kept.To = s.JID(), jid.JID{}
 	p := session.Presence{Available: true, Priority: prio, Stanza: &kept, Since: f.cfg.Now()}

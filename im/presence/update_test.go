@@ -268,7 +268,6 @@ func TestUpdate_inactiveClientGetsTheNewest(t *testing.T) {
 func TestUpdate_rostersThatDisagree(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.friends([2]jid.JID{alice, bob})
-		w.rosters.Drop(bob)
 		err := w.db.Write(t.Context(), func(tx *store.Tx) error {
 			_, err := tx.Exec("UPDATE roster_item SET subscription = 'none' WHERE owner = $1", bob.String())
 			return err

@@ -3,7 +3,6 @@ package roster
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -106,40 +105,72 @@ func (s *Store) Pending(ctx context.Context, owner jid.JID) ([]Waiting, error) {
 	return out, nil
 }
 
-// Dissolve removes every contact of an account that is about to go, so that
-// nobody stays subscribed to it. local says which contacts are accounts here.
-func (s *Store) Dissolve(ctx context.Context, owner jid.JID, local func(jid.JID) bool, do func(Step)) error {
-	r, err := s.Relations(ctx, owner)
+// Forget deletes an account within a transaction of the caller: its rows, and
+// the subscriptions others have to it or it to them. After the commit the caller
+// calls Forgotten.
+func (s *Store) Forget(tx *store.Tx, owner jid.JID) error {
+	c := &change{tx: tx, now: s.cfg.Now().UnixMicro()}
+	if err := c.dissolve(owner); err != nil {
+		return fmt.Errorf("roster: forget %s: %w", owner, err)
+	}
+	for _, q := range []string{sqlForgetItems, sqlForgetPending, sqlForgetVersion} {
+		if _, err := tx.Exec(q, owner.String()); err != nil {
+			return fmt.Errorf("roster: forget %s: %w", owner, err)
+		}
+	}
+	s.mu.Lock()
+	s.gone[owner] = c
+	s.mu.Unlock()
+	return nil
+}
+
+// dissolve removes every contact of an account.
+func (c *change) dissolve(owner jid.JID) error {
+	states, err := readStates(c.tx, owner)
 	if err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(r.list, seedChunk) {
-		err := s.commit(ctx, do, func(c *change) error {
-			for _, contact := range chunk {
-				sd, err := c.load(owner, contact.JID)
-				if err != nil {
-					return err
-				}
-				if err := c.sever(sd, local(contact.JID)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	if err := addPending(c.tx, owner, states); err != nil {
+		return err
+	}
+	for contact := range states {
+		sd, err := c.load(owner, contact)
 		if err != nil {
+			return err
+		}
+		// Contacts elsewhere have no rows here, so nothing of theirs changes.
+		if err := c.sever(sd, true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Forget deletes all rows of an account within a transaction of the caller, who
-// calls Drop after the commit. Contacts keep theirs: see Dissolve.
-func (s *Store) Forget(tx *store.Tx, owner jid.JID) error {
-	for _, q := range []string{sqlForgetItems, sqlForgetPending, sqlForgetVersion} {
-		if _, err := tx.Exec(q, owner.String()); err != nil {
-			return fmt.Errorf("roster: forget %s: %w", owner, err)
-		}
+// Forgotten tells memory and sessions what Forget did, after its commit; without
+// a committed Forget before it, it tells nobody anything. do is as in Apply.
+func (s *Store) Forgotten(ctx context.Context, owner jid.JID, do func(Step)) error {
+	s.mu.Lock()
+	c := s.gone[owner]
+	delete(s.gone, owner)
+	s.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	s.cache.Drop(owner)
+	for _, sd := range c.sides {
+		s.cache.Drop(sd.owner)
+	}
+	var seq int64
+	err := s.cfg.DB.Read(ctx, func(tx *store.Tx) error {
+		var err error
+		_, seq, err = readVersion(tx, owner)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("roster: forgotten %s: %w", owner, err)
+	}
+	if seq == 0 { // else it was undone: the account has a roster still
+		s.publish(c, do)
 	}
 	return nil
 }

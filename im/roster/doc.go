@@ -14,7 +14,7 @@
 // that a presence broadcast needs no query; accounts with bound sessions are
 // never thrown out of it. Roster names and groups are read from the database.
 //
-// It starts no goroutine. Locks: those of im/cache only; steps run without any,
-// but one change's at a time. im/deliver calls the IQ handlers, im/presence the
+// It starts no goroutine. Locks: Store.mu, taken alone, and those of im/cache;
+// steps run without any, but one change's at a time. im/deliver calls the IQ handlers, im/presence the
 // rest. It does not send presence, ask the block list, or know other servers.
 package roster

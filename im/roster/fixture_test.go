@@ -53,6 +53,13 @@ func run(t *testing.T, lim Limits, fn func(t *testing.T, f *fix)) {
 	})
 }
 
+func (f *fix) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // bind makes a session that asked for its roster.
 func (f *fix) bind(full string) (*session.Session, *wire) {
 	f.t.Helper()

@@ -59,7 +59,7 @@ func (h handlers) get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			return nil, nil
 		}
 	}
-	items, ver, err := h.store.Roster(ctx, owner)
+	items, ver, err := h.store.current(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,24 @@ func (h handlers) get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		query.Add(items[i].Element())
 	}
 	return query, nil
+}
+
+// currentTries bounds how often a roster that is being changed is read again.
+const currentTries = 5
+
+// current reads a roster that is no older than any push sent so far, so that a
+// client does not replace what a push told it by something older.
+func (s *Store) current(ctx context.Context, owner jid.JID) (items []Item, ver string, err error) {
+	for range currentTries {
+		var seq int64
+		if items, ver, seq, err = s.read(ctx, owner); err != nil {
+			return nil, "", err
+		}
+		if r := s.Peek(owner); r == nil || r.seq <= seq {
+			break
+		}
+	}
+	return items, ver, nil
 }
 
 // set is RFC 6121 §2.3 to §2.5.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/parlance-im/parlance/im/cache"
@@ -46,6 +47,9 @@ type Store struct {
 	cfg   Config
 	cache *cache.Cache[Relations]
 	order cache.Order
+
+	mu   sync.Mutex
+	gone map[jid.JID]*change // owner: mu; between Forget and Forgotten
 }
 
 // New makes a store.
@@ -59,7 +63,7 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, gone: make(map[jid.JID]*change)}
 	s.cache = cache.New(cache.Config[Relations]{
 		Load:   s.load,
 		Weight: func(r *Relations) int { return 4 + len(r.list) },
@@ -106,9 +110,6 @@ func (s *Store) Relations(ctx context.Context, owner jid.JID) (*Relations, error
 // accounts with sessions stay there once asked for.
 func (s *Store) Peek(owner jid.JID) *Relations { return s.cache.Peek(owner) }
 
-// Drop forgets what is in memory about an account, after Forget was committed.
-func (s *Store) Drop(owner jid.JID) { s.cache.Drop(owner) }
-
 // Subscribers are those who are subscribed to the owner's presence.
 func (s *Store) Subscribers(ctx context.Context, owner jid.JID) ([]jid.JID, error) {
 	return s.with(ctx, owner, From)
@@ -129,19 +130,24 @@ func (s *Store) with(ctx context.Context, owner jid.JID, f State) ([]jid.JID, er
 
 // Roster is an account's roster and its version (RFC 6121 §2.6).
 func (s *Store) Roster(ctx context.Context, owner jid.JID) (items []Item, ver string, err error) {
+	items, ver, _, err = s.read(ctx, owner)
+	return items, ver, err
+}
+
+func (s *Store) read(ctx context.Context, owner jid.JID) (items []Item, ver string, seq int64, err error) {
 	var v int64
 	err = s.cfg.DB.Read(ctx, func(tx *store.Tx) error {
 		var err error
-		if v, _, err = readVersion(tx, owner); err != nil {
+		if v, seq, err = readVersion(tx, owner); err != nil {
 			return err
 		}
 		items, err = readItems(tx, owner)
 		return err
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("roster: read %s: %w", owner, err)
+		return nil, "", 0, fmt.Errorf("roster: read %s: %w", owner, err)
 	}
-	return items, formatVersion(v), nil
+	return items, formatVersion(v), seq, nil
 }
 
 // Version is the roster's version alone.

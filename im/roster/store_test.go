@@ -2,6 +2,7 @@ package roster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -219,30 +220,58 @@ func TestSubscribers_andSubscriptions(t *testing.T) {
 }
 
 // An account that goes takes its contacts' subscriptions along.
-func TestDissolve_andForget(t *testing.T) {
+func TestForget_endsSubscriptionsOfOthers(t *testing.T) {
 	run(t, Limits{}, func(t *testing.T, f *fix) {
 		var pairs []Pair
-		for i := range 2*seedChunk + 5 {
+		for i := range seedChunk + 5 {
 			pairs = append(pairs, Pair{A: alice, B: jid.MustParse(fmt.Sprintf("u%03d@acme.test", i)), NameA: "A", NameB: "B"})
 		}
 		if err := f.Seed(t.Context(), pairs); err != nil {
 			t.Fatal(err)
 		}
 		f.apply(stanza.Subscribe, carol, alice)
-		local := func(jid.JID) bool { return true }
-		if err := f.Dissolve(t.Context(), alice, local, f.note); err != nil {
+		f.apply(stanza.Subscribe, alice, bob)
+		f.apply(stanza.Subscribe, alice, far)
+		f.state(pairs[0].B, alice) // in memory
+		s, w := f.bind("u000@acme.test/r")
+		if err := f.db.Write(t.Context(), func(tx *store.Tx) error { return f.Forget(tx, alice) }); err != nil {
 			t.Fatal(err)
 		}
+		want(t, "nothing before the commit is known", f.pushes(s, w))
+		f.steps = nil
+		f.must(f.Forgotten(t.Context(), alice, f.note))
+		want(t, "pushes", f.pushes(s, w), "alice to A", "alice none A")
+		if len(f.steps) == 0 {
+			t.Error("nobody is told")
+		}
+		f.must(f.Forgotten(t.Context(), alice, func(Step) { t.Error("told twice") }))
 		if f.roster(alice) != "" || f.roster(pairs[0].B) != "alice none A" || f.roster(carol) != "alice none" {
 			t.Errorf("alice %q, u0 %q, carol %q", f.roster(alice), f.roster(pairs[0].B), f.roster(carol))
 		}
-		f.state(alice, carol)
-		if err := f.db.Write(t.Context(), func(tx *store.Tx) error { return f.Forget(tx, carol) }); err != nil {
+		if f.state(bob, alice) != None || f.state(pairs[0].B, alice) != Listed || f.state(alice, carol) != None {
+			t.Errorf("bob %06b, u0 %06b", f.state(bob, alice), f.state(pairs[0].B, alice))
+		}
+	})
+}
+
+// A removal that was undone changes nothing, whatever is told afterwards.
+func TestForget_undone(t *testing.T) {
+	run(t, Limits{}, func(t *testing.T, f *fix) {
+		f.must(f.Befriend(t.Context(), alice, bob, "", ""))
+		f.state(bob, alice)
+		undone := errors.New("undone")
+		err := f.db.Write(t.Context(), func(tx *store.Tx) error {
+			if err := f.Forget(tx, alice); err != nil {
+				return err
+			}
+			return undone
+		})
+		if !errors.Is(err, undone) {
 			t.Fatal(err)
 		}
-		f.Drop(carol)
-		if f.state(carol, alice) != None {
-			t.Error("carol's roster is still there")
+		f.must(f.Forgotten(t.Context(), alice, func(Step) { t.Error("told of a removal that was undone") }))
+		if f.state(bob, alice) != To|From|Listed || f.state(alice, bob) != To|From|Listed {
+			t.Errorf("alice %06b, bob %06b", f.state(alice, bob), f.state(bob, alice))
 		}
 	})
 }
