@@ -75,6 +75,11 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	c.accounts.OnRemove(c.forget)
 	c.accounts.OnRevoke(func(who jid.JID) {
 		c.path.Disconnect(context.WithoutCancel(ctx), who, "this account has been changed; sign in again")
+		// If it was removed: its contacts hear of it, and memory forgets it.
+		if err := c.rosters.Forgotten(context.WithoutCancel(ctx), who, c.presence.Carry); err != nil {
+			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
+		}
+		c.blocks.Drop(who)
 	})
 	return nil
 }
@@ -99,7 +104,7 @@ func (c *core) people() deliver.Judge {
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
 	judge := stages(c.blocks)
 	c.presence = presence.New(presence.Config{
-		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge),
+		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
 	})
 	return judge

@@ -155,6 +155,10 @@ func (f *Flow) leave(ctx context.Context, s *session.Session, st *stanza.Stanza,
 		return err
 	}
 	if last {
+		// Of an account that was removed nothing is kept.
+		if here, err := f.cfg.Accounts.Exists(ctx, own); err != nil || !here {
+			return err
+		}
 		return f.saw(ctx, own, out.Text(stanza.Space, "status"))
 	}
 	return nil

@@ -170,6 +170,17 @@ func TestLastSeen_whenTheLastSessionLeaves(t *testing.T) {
 	})
 }
 
+// An account that was removed leaves no trace when its sessions end.
+func TestLastSeen_notOfRemovedAccounts(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	gone := jid.MustParse("nobody@acme.test")
+	c := w.online("nobody/x")
+	c.drop()
+	if _, _, ok := w.LastSeen(t.Context(), gone); ok {
+		t.Error("seen, though there is no such account")
+	}
+}
+
 // Nobody is left believing something older than what a session last said,
 // whoever comes and goes at the same time.
 func TestUpdate_concurrentComingAndGoing(t *testing.T) {
