@@ -87,12 +87,12 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 	c := e.core
 	return c2s.New(c2s.Config{
 		Domain: c.domain, Core: pathCore{c.path},
-		Credentials: c.credentials,
-		Mechanisms:  c.cfg.Login.Mechanisms,
-		Plaintext:   c.cfg.Login.Plaintext,
-		Keys:        e.keys,
-		TLS:         e.keys.Config(minTLS(c.cfg), "xmpp-client"),
-		Gate:        e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
+		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Mechanisms: c.cfg.Login.Mechanisms,
+		Plaintext:  c.cfg.Login.Plaintext,
+		Keys:       e.keys,
+		TLS:        e.keys.Config(minTLS(c.cfg), "xmpp-client"),
+		Gate:       e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
 		Features: func() []*elem.Element {
 			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
 				elem.New("urn:xmpp:features:pre-approval", "sub")}
@@ -111,6 +111,7 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 	return http.New(http.Config{
 		Domain: c.domain, Name: c.cfg.Name, Version: version,
 		Assets: web.Assets(), Tokens: c.accounts, Credentials: c.credentials, Routes: routes,
+		Revoked:   c.accounts.Revoked,
 		WebSocket: &ws.Handler{Server: e.c2s, Gate: e.gate, Log: c.log, Context: e.live},
 		XMPP: func(ctx context.Context, t *tls.Conn, p *edge.Pass) {
 			e.c2s.Run(ctx, c2s.Opening{Conn: t, Pass: p})

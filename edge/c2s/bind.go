@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 
+	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
@@ -66,6 +67,11 @@ func (s *Stream) bind(ctx context.Context, raw *elem.Raw) error {
 
 // bound begins the stanza loop; frames flow from now on.
 func (s *Stream) bound() {
+	// Who lost the account between login and now was not among the sessions
+	// that were ended for it (HARDENING A12).
+	if f := s.srv.conf.Revoked; f != nil && f(s.who, s.nego.login) {
+		s.out.end(&ending{reason: session.NotAuthorized("Please log in again."), over: true})
+	}
 	s.inlet = s.srv.conf.Core.Open(s.sess)
 	s.step = onStanza
 	s.nego = nil

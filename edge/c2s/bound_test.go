@@ -13,6 +13,7 @@ import (
 	"github.com/parlance-im/parlance/edge/edgetest"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/interop/client"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
 )
@@ -127,6 +128,25 @@ func TestBind_sameResourceReplaces(t *testing.T) {
 	old := b.bound()
 	b.bound()
 	closedWith(t, old, "conflict") // RFC 6120 §7.7.2.2
+}
+
+// HARDENING A12: the password changed between login and binding.
+func TestBind_afterTheAccountWasTakenAway(t *testing.T) {
+	began := time.Now()
+	b := start(t, func(c *c2s.Config) {
+		c.Revoked = func(who jid.JID, since time.Time) bool {
+			return who.String() == "alice@acme.test" && since.After(began)
+		}
+	})
+	c := b.authed()
+	send(t, c, bindIQ)
+	closedWith(t, c, "not-authorized")
+	if !b.core.Await("end "+phone, patience) {
+		t.Error("the session goes on")
+	}
+	if err := b.login("bob", "").Fence(patience); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOldSession_isANoOp(t *testing.T) {

@@ -79,6 +79,9 @@ type Config struct {
 	Gate      *edge.Gate
 	Files     *edge.Files
 	Limits    Limits
+	// Revoked says whether an account was disabled, removed or given another
+	// password since then (HARDENING A12); nil: nobody ever is.
+	Revoked func(account jid.JID, since time.Time) bool
 	// Features are added to the stream features after login.
 	Features func() []*elem.Element
 	Log      *slog.Logger

@@ -19,21 +19,22 @@ func (l *link) finish(ctx context.Context, err error) {
 	}
 	end := l.st.out.ending.Load()
 	bad, isStream := errors.AsType[*stream.Error](err)
-	over, polite, wait := isStream || err == errFooter, false, isStream
+	over := isStream || err == errFooter || end != nil && end.over
+	l.st.out.close()
+	if s := l.st.sess; s != nil && !over {
+		// At once: everything this connection has brought is handled and counted,
+		// and another one may be waiting to take the session up.
+		l.srv.conf.Core.Detach(s, &l.st.out)
+	}
+	polite, wait := false, err != errFooter
 	switch {
-	case over:
+	case isStream || err == errFooter:
 		polite = l.farewell(bad)
 	case end != nil && !end.broken:
-		over, wait = end.over, true
 		polite = l.farewell(end.reason)
 	}
-	l.st.out.close()
-	if s := l.st.sess; s != nil {
-		if over {
-			l.srv.conf.Core.End(context.WithoutCancel(ctx), s)
-		} else {
-			l.srv.conf.Core.Detach(s, &l.st.out)
-		}
+	if s := l.st.sess; s != nil && over {
+		l.srv.conf.Core.End(context.WithoutCancel(ctx), s)
 	}
 	if polite && wait {
 		l.linger()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"time"
 
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/sasl"
@@ -46,7 +47,7 @@ func (n *negotiation) auth(ctx context.Context, raw *elem.Raw) error {
 	if err != nil {
 		return n.refuse(err)
 	}
-	n.exchange = x
+	n.exchange, n.login = x, time.Now()
 	n.s.step = onResponse
 	return n.answer(ctx, raw)
 }

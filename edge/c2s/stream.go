@@ -36,6 +36,7 @@ type step func(s *Stream, ctx context.Context, raw *elem.Raw) error
 type negotiation struct {
 	s        *Stream
 	started  time.Time
+	login    time.Time // when the login that succeeded began
 	remote   netip.Addr
 	pass     *edge.Pass
 	binding  sasl.Binding

@@ -76,6 +76,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		refuse(w, sasl.Denied())
 		return
 	}
+	began := time.Now()
 	if err := s.conf.Credentials(source(r)).Password(r.Context(), who, in.Password); err != nil {
 		s.refuse(w, err)
 		return
@@ -83,6 +84,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	web, err := s.conf.Tokens.MintToken(r.Context(), who, account.Web, account.WebTTL)
 	if err != nil {
 		s.refuse(w, err)
+		return
+	}
+	if f := s.conf.Revoked; f != nil && f(who, began) {
+		_ = s.conf.Tokens.RevokeToken(r.Context(), web)
+		refuse(w, sasl.Denied())
 		return
 	}
 	// A login takes the place of the browser's old one (HARDENING V10).

@@ -33,6 +33,9 @@ type Config struct {
 	Tokens Tokens
 	// Credentials gives the secrets for logins from an address.
 	Credentials func(source netip.Addr) sasl.Credentials
+	// Revoked says whether an account was disabled, removed or given another
+	// password since then (HARDENING A12); nil: nobody ever is.
+	Revoked func(account jid.JID, since time.Time) bool
 	// Origins are allowed beside the host itself, written "https://example.net".
 	Origins   []string
 	WebSocket http.Handler                                            // at /ws; nil if there is none

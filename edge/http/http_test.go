@@ -69,6 +69,8 @@ type bench struct {
 	people *edgetest.People
 	http   *http.Client
 	xmpp   chan string
+
+	revoked bool
 }
 
 func files() fstest.MapFS {
@@ -90,6 +92,7 @@ func start(t *testing.T) *bench {
 		Domain: jid.MustParse(edgetest.Domain), Name: "Acme", Version: "test", Assets: files(), Tokens: b.tokens,
 		Credentials: func(netip.Addr) sasl.Credentials { return b.people },
 		TLS:         keys.Config(0, edgehttp.Protocols()...), Gate: gate, Log: slog.New(slog.DiscardHandler),
+		Revoked: func(jid.JID, time.Time) bool { return b.revoked },
 		Routes: []im.HTTPRoute{
 			{Pattern: "GET /extra", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "extra") })},
 			{Pattern: "GET /panic", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("as asked") })},
@@ -230,6 +233,15 @@ func TestLogin_refusals(t *testing.T) {
 	}
 	b.people.Limited = sasl.Fail(sasl.TemporaryAuthFailure, "")
 	b.wants(b.do("POST", "/api/v1/session", good), 503, "unavailable")
+}
+
+func TestLogin_takenAwayMeanwhile(t *testing.T) {
+	b := start(t)
+	b.revoked = true // HARDENING A12
+	b.wants(b.do("POST", "/api/v1/session", good), 401, "bad-credentials")
+	if len(b.tokens.web) != 0 {
+		t.Error("the token lives")
+	}
 }
 
 func TestLogin_malformed(t *testing.T) {
