@@ -9,6 +9,8 @@
 // Each peer is a program that prints "ok STEP detail" or "FAIL STEP why" and
 // "done"; the Go test starts it and demands every step by name, so a step that
 // did not run fails too. A missing client is a failure that says what to install.
+// What a client can't do is not asked of it: mellium knows no XEP-0198, and
+// Debian's profanity looks for the archive in the wrong place.
 //
 // Processes: one per peer, killed by its own group when the test ends.
 // Goroutines: none beyond os/exec's. Locks and tables: none. Called by nobody:
