@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,10 +51,18 @@ func CleanBinary() {
 	}
 }
 
-// Root is the root of the checkout.
+// Root is the root of the checkout: the folder with cmd/parlance, at or above
+// the working folder. (A source's own path would not do:
+// -trimpath takes it out.)
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	dir, err := os.Getwd()
+	for err == nil && dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "parlance", "main.go")); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "."
 }
 
 func (s *Server) parlance(ctx context.Context, o Options) error {
