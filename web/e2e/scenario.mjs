@@ -11,7 +11,13 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
     }, on);
   const none = (list) => assert.deepEqual(list, []);
   const bodies = (page) =>
-    page.locator('article .body').evaluateAll((els) => els.map((e) => e.firstChild?.textContent ?? e.textContent));
+    page.locator('article .body').evaluateAll((els) =>
+      els.map((e) => {
+        const copy = e.cloneNode(true);
+        copy.querySelector('.meta')?.remove();
+        return copy.textContent;
+      }),
+    );
   const eventually = async (what, check, limit = 10_000) => {
     const end = Date.now() + limit;
     let last;
@@ -244,13 +250,13 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
       await dave.openWith('alice');
       await dave.bubble('Welcome, Dave').waitFor();
       await alice.page.getByRole('button', { name: 'Details' }).click();
-      await alice.page.getByRole('complementary').waitFor();
+      await alice.page.getByRole('region', { name: /^About/ }).waitFor();
       none(await alice.axe('details'));
       await alice.shot('details');
       await alice.page.getByRole('button', { name: 'Remove contact' }).click();
       await alice.page.getByRole('dialog').getByRole('button', { name: 'Remove contact' }).click();
       await dave.presenceOf('alice', 'offline');
-      await alice.page.getByRole('complementary').getByRole('button', { name: 'Close' }).click();
+      await alice.page.getByRole('region', { name: /^About/ }).getByRole('button', { name: 'Close' }).click();
       await dave.context.close();
     },
   ];

@@ -31,7 +31,9 @@ export function rows(msgs: readonly Msg[], divider: number, complete: boolean): 
   msgs.forEach((msg, i) => {
     const d = dayOf(msg.ts);
     if (d !== day) {
-      out.push({ kind: 'day', key: `day:${d}`, ts: d });
+      // Not above the first one while older ones may follow: a row that stays first when a page comes in
+      // above it would be taken for the reader's place, and the list would jump by that page.
+      if (i > 0 || complete) out.push({ kind: 'day', key: `day:${d}`, ts: d });
       day = d;
     }
     if (!divided && msg.dir === 'in' && msg.ts > divider) {
