@@ -12,7 +12,8 @@
 // account; whoever reads it in order to tell somebody (a probe, an approval)
 // holds the same lock. So nobody sees an older presence of a session after a
 // newer one, and nobody who became a subscriber or available meanwhile is missed:
-// both sides publish first (session state, roster) and look second.
+// both sides publish first (session state, roster) and look second. A session
+// that says unavailable may still get what was on its way to it.
 //
 // # Locks
 //
