@@ -60,8 +60,8 @@ type Path struct {
 	stopped chan struct{} // closed when the log writer has ended
 	ending  chan *session.Session
 	catchUp sync.WaitGroup
-	ctx     context.Context // of Run, for catch-ups; set before Ready is closed
-	ready   chan struct{}
+	ctx     context.Context // ends with Run, for catch-ups
+	cancel  context.CancelFunc
 
 	mu          sync.Mutex
 	hibernating map[*session.Session]struct{} // owner: mu
@@ -82,10 +82,10 @@ func New(cfg Config) (*Path, error) {
 		fan:      make(chan []*submission, 4),
 		stopped:  make(chan struct{}),
 		ending:   make(chan *session.Session, 1024),
-		ready:    make(chan struct{}),
 
 		hibernating: make(map[*session.Session]struct{}),
 	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, f := range cfg.Features {
 		for _, r := range f.IQ {
 			if err := p.register(f.Name, r); err != nil {
@@ -118,8 +118,7 @@ func (p *Path) register(feature string, r im.Route) error {
 
 // Run carries stanzas until ctx ends; what was accepted by then is finished.
 func (p *Path) Run(ctx context.Context) error {
-	p.ctx = ctx
-	close(p.ready)
+	defer context.AfterFunc(ctx, p.cancel)()
 	var wg sync.WaitGroup
 	wg.Go(func() { p.runLog(ctx) })
 	wg.Go(p.runFan)

@@ -31,11 +31,12 @@ func (p *Path) presence(ctx context.Context, s *session.Session, j *judged) erro
 		if !st.To.IsZero() {
 			return p.cfg.Presence.Direct(ctx, s, st)
 		}
-		if _, err := p.cfg.Presence.Update(ctx, s, st); err != nil {
-			return err
+		if st.Type == stanza.Available {
+			return p.available(ctx, s, st)
 		}
-		p.waiting(s)
-		return nil
+		s.Rest()
+		_, err := p.cfg.Presence.Update(ctx, s, st)
+		return err
 	case stanza.Probe:
 		return p.cfg.Presence.Probe(ctx, st)
 	case stanza.Error_:

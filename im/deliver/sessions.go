@@ -39,7 +39,7 @@ func (p *Path) Bind(ctx context.Context, account jid.JID, resource string, w ses
 // Resume gives a session a new connection (XEP-0198 §5). h is what the client
 // has handled. Whose session it is, is decided by the account, not by the id
 // alone (HARDENING A11). The caller holds back its writes until <resumed/> is out.
-func (p *Path) Resume(_ context.Context, account jid.JID, id string, h uint32, w session.Wire) (*session.Session, error) {
+func (p *Path) Resume(ctx context.Context, account jid.JID, id string, h uint32, w session.Wire) (*session.Session, error) {
 	var found *session.Session
 	for _, s := range p.cfg.Routes.Sessions(account.Bare()) {
 		sm := s.StreamManagement()
@@ -50,16 +50,37 @@ func (p *Path) Resume(_ context.Context, account jid.JID, id string, h uint32, w
 	if found == nil {
 		return nil, stanza.Fail("item-not-found", "there is no such session to resume; bind a new one")
 	}
-	old, err := found.Attach(w, h)
-	if err != nil {
+	if err := p.fence(ctx, found); err != nil {
+		return nil, err
+	}
+	if err := found.Attach(w, h); err != nil {
 		return nil, err
 	}
 	p.wake(found)
-	if old != nil {
-		old.Kick(session.Conflict("the session was resumed on another connection"))
-	}
-	p.waiting(found)
 	return found, nil
+}
+
+// fenceWait is how long a connection that is taken over has to finish what it
+// has read: a commit at most.
+const fenceWait = 5 * time.Second
+
+// fence ends the connection a session still has and waits until its edge has
+// let go: what it had read is archived and counted then. Otherwise the client
+// would send it again and it would be counted twice, and what is counted is
+// believed to be on disk.
+func (p *Path) fence(ctx context.Context, s *session.Session) error {
+	lost := s.Lost()
+	s.Kick(session.Conflict("the session was resumed on another connection"))
+	t := time.NewTimer(fenceWait)
+	defer t.Stop()
+	select {
+	case <-lost:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return stanza.Fail("item-not-found", "the old connection has not ended yet; bind a new session")
+	}
 }
 
 func (p *Path) wake(s *session.Session) {

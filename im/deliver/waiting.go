@@ -19,73 +19,95 @@ const (
 	reserve     = 64
 )
 
-// waiting starts to read what waits for a session, if it now takes messages
-// (XEP-0160 §3), and lets one that no longer does rest.
-func (p *Path) waiting(s *session.Session) {
-	if pr := s.Presence(); !pr.Available || pr.Priority < 0 {
-		s.Rest()
-		return
+// available takes an available presence: what waits for the session is read
+// before it is live (XEP-0160 §3). The catch-up begins before anybody hears of
+// the session, so that no answer to its presence can miss it.
+func (p *Path) available(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+	upto, begun := p.cfg.Routes.BeginCatchUp(s)
+	var c *catchUp
+	if begun {
+		c = &catchUp{p: p, s: s, own: s.JID().Bare(), upto: upto}
+		c.first(ctx)
 	}
-	if !s.BeginCatchUp() {
-		return
-	}
-	p.catchUp.Go(func() {
-		<-p.ready
-		for {
-			p.catchUpWith(p.ctx, s)
-			s.EndCatchUp()
-			// It may have gone away and come back while this was ending.
-			if p.ctx.Err() != nil || !s.BeginCatchUp() {
-				return
-			}
+	_, err := p.cfg.Presence.Update(ctx, s, st)
+	switch pr := s.Presence(); {
+	case !pr.Available || pr.Priority < 0:
+		if begun {
+			s.AbortCatchUp()
 		}
-	})
+		s.Rest()
+	case begun && len(c.page) == 0 && c.err == nil:
+		s.GoLive(c.last)
+	case begun:
+		p.catchUp.Go(func() { c.run(p.ctx) })
+	}
+	return err
 }
 
-// catchUpWith reads waiting messages into a session, oldest first, until it has
-// seen all that was handed out so far and goes live in the same instant
-// (route.Table.GoLive). Nothing overtakes: until then new messages wait too.
-func (p *Path) catchUpWith(ctx context.Context, s *session.Session) {
-	own := s.JID().Bare()
-	last := p.skipRead(ctx, s)
-	for {
-		seen := p.cfg.Routes.Homeless(s)
-		upto := p.cfg.Routes.Fanned()
-		err := p.cfg.Ledger.Sync(ctx, own)
-		var page []archive.Kept
-		if err == nil {
-			page, err = p.cfg.Archive.Waiting(ctx, own, last, upto, waitingPage)
-		}
-		if err != nil {
-			p.cfg.Log.Error("deliver: what waits for an account can't be read yet", "account", own.String(), "err", err)
-			if !pause(ctx, s, time.Second) {
-				return
-			}
-			continue
-		}
-		for i := range page {
-			if !p.replay(ctx, s, own, &page[i]) {
-				return
-			}
-			last = page[i].Pos
-		}
-		if len(page) < waitingPage && p.cfg.Routes.GoLive(s, seen) {
-			return
-		}
+// catchUp reads what waits for a session up to a position, oldest first and as
+// fast as the client takes it. Then the session is live: what came meanwhile has
+// been kept back in the order of the log.
+type catchUp struct {
+	p    *Path
+	s    *session.Session
+	own  jid.JID
+	upto session.Pos
+	last session.Pos // read so far
+	page []archive.Kept
+	err  error // why the page could not be read
+}
+
+// first reads the first page. Mostly nothing waits, and the session is live
+// before its presence is answered.
+func (c *catchUp) first(ctx context.Context) {
+	if c.err = c.p.cfg.Ledger.Sync(ctx, c.own); c.err == nil {
+		c.skipRead(ctx)
+		c.next(ctx)
 	}
 }
 
 // skipRead forgets what the client has read from the archive by itself.
-func (p *Path) skipRead(ctx context.Context, s *session.Session) session.Pos {
-	f := s.Flags()
+func (c *catchUp) skipRead(ctx context.Context) {
+	f := c.s.Flags()
 	if !f.Archive {
-		return 0
+		return
 	}
-	if err := p.cfg.Archive.Skip(ctx, s.JID().Bare(), f.ArchivePos); err != nil {
+	c.last = f.ArchivePos
+	if err := c.p.cfg.Archive.Skip(ctx, c.own, f.ArchivePos); err != nil {
 		// They stay waiting: the next session gets them once more.
-		p.cfg.Log.Warn("deliver: messages read from the archive still wait", "err", err)
+		c.p.cfg.Log.Warn("deliver: messages read from the archive still wait", "err", err)
 	}
-	return f.ArchivePos
+}
+
+func (c *catchUp) next(ctx context.Context) {
+	c.page, c.err = c.p.cfg.Archive.Waiting(ctx, c.own, c.last, c.upto, waitingPage)
+}
+
+// run goes on from the first page to the end.
+func (c *catchUp) run(ctx context.Context) {
+	for {
+		if c.err != nil {
+			c.p.cfg.Log.Error("deliver: what waits for an account can't be read yet", "account", c.own.String(), "err", c.err)
+			if !pause(ctx, c.s, time.Second) {
+				break
+			}
+			c.first(ctx)
+			continue
+		}
+		for i := range c.page {
+			if !c.p.replay(ctx, c.s, c.own, &c.page[i]) {
+				c.s.AbortCatchUp()
+				return
+			}
+			c.last = c.page[i].Pos
+		}
+		if len(c.page) < waitingPage {
+			c.s.GoLive(c.last)
+			return
+		}
+		c.next(ctx)
+	}
+	c.s.AbortCatchUp()
 }
 
 // replay pushes one waiting message when the session has room for it. It says

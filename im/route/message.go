@@ -25,9 +25,12 @@ type Message struct {
 func (t *Table) Message(m *Message) {
 	to := m.Stanza.To
 	d := delivery{m: m}
+	if m.Pos != 0 {
+		t.fanned.Store(uint64(m.Pos)) // before sessions are looked up, see BeginCatchUp
+	}
 	if m.Keep && !m.Parked {
-		// Before sessions are looked up: one that is catching up meanwhile
-		// either finds the message here or is counted as not live below.
+		// Before sessions are looked up too: one that begins to catch up now
+		// finds the message here or is found catching up below.
 		t.cfg.Ledger.Track(to.Bare(), d.frame())
 	}
 	if a := t.account(to.Bare()); a != nil {
@@ -45,9 +48,6 @@ func (t *Table) Message(m *Message) {
 			d.copies(t, a, "sent", own, m.Origin)
 			a.mu.Unlock()
 		}
-	}
-	if m.Pos != 0 {
-		t.fanned.Store(uint64(m.Pos))
 	}
 }
 
@@ -68,50 +68,43 @@ func (d *delivery) frame() *session.Frame {
 // direct is RFC 6121 §8.5.2.1.1 and §8.5.3 for sessions that exist; which
 // messages get here at all was planned before the commit. Called with a.mu held.
 func (d *delivery) direct(t *Table, a *account) {
-	m := d.m
-	if to := m.Stanza.To; to.IsFull() {
+	st := d.m.Stanza
+	if st.To.IsFull() {
 		for _, s := range a.sessions {
-			if s.JID() != to {
-				continue
+			if s.JID() == st.To {
+				// RFC 6121 §8.5.3.1: the connected resource, available or not.
+				d.push(t, s, s.Standing())
+				return
 			}
-			// RFC 6121 §8.5.3.1: the connected resource, available or not. One
-			// that is reading what waits for it will come to this message in order.
-			if st := s.Standing(); !m.Keep || st.Live || !st.Available {
-				d.push(t, s)
-			} else {
-				a.homeless++
-			}
-			return
 		}
-		if m.Stanza.Type != stanza.Chat { // RFC 6121 §8.5.3.2.1
-			a.homeless++
+		if st.Type != stanza.Chat { // RFC 6121 §8.5.3.2.1
 			return
 		}
 	}
 	for _, s := range a.sessions {
-		st := s.Standing()
 		// RFC 6121 §8.5.2.1.1: never to a resource of negative priority.
-		if st.Available && st.Priority >= 0 && (st.Live || !m.Keep) {
-			d.push(t, s)
+		if is := s.Standing(); is.Catching || is.Available && is.Priority >= 0 {
+			d.push(t, s, is)
 		}
-	}
-	if len(d.got) == 0 {
-		a.homeless++
 	}
 }
 
-func (d *delivery) push(t *Table, s *session.Session) {
-	t.Push(s, d.frame())
+func (d *delivery) push(t *Table, s *session.Session, is session.Standing) {
+	if is.Catching { // also what is not kept: nothing overtakes (RFC 6120 §10.1)
+		t.settle(s, s.Behind(d.frame()))
+	} else {
+		t.settle(s, s.Push(d.frame()))
+	}
 	d.got = append(d.got, s)
 }
 
 // copies sends carbons of one kind to an account's sessions that switched them
 // on and did not get the message itself. Called with a.mu held.
 func (d *delivery) copies(t *Table, a *account, kind string, own jid.JID, but *session.Session) {
-	var f *session.Frame
 next:
 	for _, s := range a.sessions {
-		if s == but || !s.Standing().Carbons {
+		is := s.Standing()
+		if s == but || !is.Carbons {
 			continue
 		}
 		for _, g := range d.got {
@@ -119,10 +112,12 @@ next:
 				continue next
 			}
 		}
-		if f == nil {
-			f = encodeCarbon(d.m, kind, own)
+		f := encodeCarbon(d.m, kind, own, s.JID())
+		if is.Catching {
+			t.settle(s, s.Behind(f))
+		} else {
+			t.settle(s, s.Push(f))
 		}
-		t.Push(s, f)
 		if kind == "received" {
 			d.got = append(d.got, s) // not once more as "sent" when one writes to oneself
 		}
@@ -155,10 +150,10 @@ func AppendStanzaID(dst []byte, by jid.JID, pos session.Pos) []byte {
 
 // encodeCarbon wraps the message for the other sessions of one side
 // (XEP-0280 §7-§8); "from" is the account, which is how clients know it is real.
-func encodeCarbon(m *Message, kind string, own jid.JID) *session.Frame {
+func encodeCarbon(m *Message, kind string, own, to jid.JID) *session.Frame {
 	st := m.Stanza
 	typ := st.Type
-	outer := stanza.Stanza{Kind: stanza.Message, Type: typ, From: own, To: own}
+	outer := stanza.Stanza{Kind: stanza.Message, Type: typ, From: own, To: to}
 	dst, nameEnd := outer.AppendStart(make([]byte, 0, 2*st.Size()+320))
 	dst = append(dst, '<')
 	dst = append(dst, kind...)

@@ -54,9 +54,6 @@ type account struct {
 	// shard's lock only to change sessions.
 	mu       sync.Mutex
 	sessions []*session.Session // replaced, never changed in place
-	// homeless counts messages that found no live session, so that a session
-	// catching up knows whether there is more to read.
-	homeless uint64
 }
 
 // NewTable makes an empty table.
@@ -177,8 +174,11 @@ func (t *Table) Each(f func(*session.Session)) {
 }
 
 // Push queues a frame for a session and ends the session if its queue is full.
-func (t *Table) Push(s *session.Session, f *session.Frame) {
-	if s.Push(f) == session.Full {
+func (t *Table) Push(s *session.Session, f *session.Frame) { t.settle(s, s.Push(f)) }
+
+// settle ends a session that had no room for a frame.
+func (t *Table) settle(s *session.Session, o session.Outcome) {
+	if o == session.Full {
 		s.Kick(&stream.Error{Condition: "resource-constraint",
 			Text: "too many stanzas are waiting for this client; reconnect and read the archive"})
 		if t.cfg.Overflow != nil {

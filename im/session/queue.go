@@ -19,31 +19,27 @@ const (
 // ErrHandledCount is XEP-0198 §4: an h greater than what was sent.
 var ErrHandledCount = errors.New("session: acknowledged more stanzas than were sent")
 
-// ErrEnded says that the session is no more.
-var ErrEnded = errors.New("session: ended")
+// ErrEnded says that the session is no more, or has another connection.
+var ErrEnded = errors.New("session: ended or connected")
 
 // Push queues a frame. It never blocks.
 func (s *Session) Push(f *Frame) Outcome {
 	s.mu.Lock()
-	if s.ended {
+	if f.Pos != 0 && f.Pos == s.read && f.Offline {
 		s.mu.Unlock()
-		return Ended
+		return Queued // see GoLive
 	}
-	if len(s.queue)+len(s.held) >= s.limits.Frames || s.bytes+len(f.Bytes) > s.limits.Bytes {
+	if o := s.admit(f); o != Queued {
 		s.mu.Unlock()
-		return Full
-	}
-	if f.Offline && s.wire != nil {
-		f.holders.Add(1)
+		return o
 	}
 	var w Wire
-	switch {
-	case s.flags.Inactive && !f.Urgent:
+	if s.flags.Inactive && !f.Urgent {
 		s.hold(f)
 		if len(s.held) >= s.limits.Held {
 			w = s.releaseHeld()
 		}
-	default:
+	} else {
 		s.releaseHeld() // order is kept: what was held goes first
 		s.queue = append(s.queue, f)
 		s.bytes += len(f.Bytes)
@@ -55,6 +51,40 @@ func (s *Session) Push(f *Frame) Outcome {
 	}
 	return Queued
 }
+
+// Behind queues a message that came while the session reads what waits for it.
+// If it has gone live meanwhile, it is pushed.
+func (s *Session) Behind(f *Frame) Outcome {
+	s.mu.Lock()
+	if !s.catching {
+		s.mu.Unlock()
+		return s.Push(f)
+	}
+	defer s.mu.Unlock()
+	o := s.admit(f)
+	if o == Queued {
+		s.behind = append(s.behind, f)
+		s.bytes += len(f.Bytes)
+	}
+	return o
+}
+
+// admit sees whether there is room for a frame, and holds it if there is.
+func (s *Session) admit(f *Frame) Outcome {
+	switch {
+	case s.ended:
+		return Ended
+	case s.waiting() >= s.limits.Frames || s.bytes+len(f.Bytes) > s.limits.Bytes:
+		return Full
+	}
+	if f.Offline && s.wire != nil {
+		f.holders.Add(1)
+	}
+	return Queued
+}
+
+// waiting is how many frames the session has.
+func (s *Session) waiting() int { return len(s.queue) + len(s.held) + len(s.behind) }
 
 // hold keeps a frame back from an inactive client; newer presence of the same
 // sender takes the place of older (XEP-0352 §5).
@@ -152,7 +182,7 @@ func (s *Session) take(f *Frame) {
 // release gives up or takes back (by = -1 or +1) the hold on what is queued:
 // a session without a connection does not keep a message from other sessions.
 func (s *Session) release(by int32) {
-	for _, q := range [2][]*Frame{s.queue, s.held} {
+	for _, q := range [3][]*Frame{s.queue, s.held, s.behind} {
 		for _, f := range q {
 			if f.Offline {
 				f.holders.Add(by)
@@ -227,7 +257,7 @@ func (s *Session) Room() (frames, bytes int, ended bool) {
 	if s.ended {
 		return 0, 0, true
 	}
-	return s.limits.Frames - len(s.queue) - len(s.held), s.limits.Bytes - s.bytes, false
+	return s.limits.Frames - s.waiting(), s.limits.Bytes - s.bytes, false
 }
 
 // CountIn adds to the number of the client's stanzas that were handled: for a
@@ -245,30 +275,28 @@ func (s *Session) Handled() uint32 {
 	return s.inSeen
 }
 
-// Attach gives the session a new connection (XEP-0198 §5). h is what the client
-// says it has handled: that is confirmed, the rest of what was sent will be sent
-// again. It returns the wire it had, if any, which the caller kicks.
-func (s *Session) Attach(w Wire, h uint32) (old Wire, err error) {
+// Attach gives a session without a connection a new one (XEP-0198 §5). h is what
+// the client says it has handled: that is confirmed, the rest of what was sent
+// will be sent again.
+func (s *Session) Attach(w Wire, h uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
-		return nil, ErrEnded
+	if s.ended || s.wire != nil {
+		return ErrEnded
 	}
 	n := int(int32(h - s.sm.Acked))
 	if n < 0 || n > s.sent {
-		return nil, ErrHandledCount
+		return ErrHandledCount
 	}
 	s.confirm(n)
 	s.sm.Acked = h
-	old, s.wire = s.wire, w
-	if old == nil {
-		s.release(+1)
-	}
+	s.wire = w
+	s.release(+1)
 	s.sent = 0
 	s.flags.Inactive = false // XEP-0352 §4.1: not restored
 	s.releaseHeld()
-	s.detached = time.Time{}
-	return old, nil
+	s.detached, s.lost = time.Time{}, nil
+	return nil
 }
 
 // Detach takes the wire away if it is still w, and says so. The session then
@@ -282,7 +310,33 @@ func (s *Session) Detach(w Wire, now time.Time) bool {
 	s.release(-1)
 	s.wire = nil
 	s.detached = now
+	s.dropLost()
 	return true
+}
+
+// Lost is closed when the connection the session has now has been given up by
+// its edge, or the session has ended: everything the edge had read is then
+// counted in Handled. It is closed already if there is no connection.
+func (s *Session) Lost() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wire == nil {
+		gone := make(chan struct{})
+		close(gone)
+		return gone
+	}
+	if s.lost == nil {
+		s.lost = make(chan struct{})
+	}
+	return s.lost
+}
+
+// dropLost tells those who wait for the connection's end.
+func (s *Session) dropLost() {
+	if s.lost != nil {
+		close(s.lost)
+		s.lost = nil
+	}
 }
 
 // Detached is when the connection was lost; zero while there is one.
@@ -302,15 +356,16 @@ func (s *Session) End() (left []*Frame, w Wire, first bool) {
 	}
 	s.ended = true
 	w = s.wire
+	s.dropLost()
 	if w != nil {
 		s.release(-1)
 	}
-	left = append(s.queue, s.held...)
+	left = append(append(s.queue, s.held...), s.behind...)
 	select {
 	case s.space <- struct{}{}:
 	default:
 	}
-	s.queue, s.held, s.wire, s.sent, s.bytes = nil, nil, nil, 0, 0
+	s.queue, s.held, s.behind, s.wire, s.sent, s.bytes = nil, nil, nil, nil, 0, 0
 	return left, w, true
 }
 

@@ -56,6 +56,8 @@ type Session struct {
 	directed map[jid.JID]struct{} // got directed presence (RFC 6121 §4.6)
 	live     bool                 // messages are pushed as they come
 	catching bool                 // somebody reads what waits for it
+	behind   []*Frame             // came meanwhile
+	read     Pos                  // the newest that was read before it went live
 
 	queue  []*Frame // not confirmed, oldest first
 	sent   int      // how many of queue were taken by the wire
@@ -64,6 +66,7 @@ type Session struct {
 	sm     SM
 	inSeen uint32        // stanzas from the client that were handled (XEP-0198 §4: h)
 	space  chan struct{} // signalled when the queue got shorter; made on demand
+	lost   chan struct{} // closed when the present wire is gone; made on demand
 }
 
 // SM is the stream management state of a session.
@@ -160,6 +163,7 @@ func (s *Session) Directed(clear bool) []jid.JID {
 // Standing is what decides whether a message goes to a session.
 type Standing struct {
 	Available, Live, Carbons bool
+	Catching                 bool // reads what waits for it; not live yet
 	Priority                 int8
 }
 
@@ -167,26 +171,34 @@ type Standing struct {
 func (s *Session) Standing() Standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Standing{s.presence.Available, s.live, s.flags.Carbons, s.presence.Priority}
+	return Standing{s.presence.Available, s.live, s.flags.Carbons, s.catching, s.presence.Priority}
 }
 
 // BeginCatchUp says whether somebody has to read what waits for the session
-// before it can go live; only one caller at a time is told so.
+// before it can be live; only one caller at a time is told so. From then on
+// Behind keeps new messages back.
 func (s *Session) BeginCatchUp() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live || s.catching || s.ended || !s.presence.Available || s.presence.Priority < 0 {
+	if s.live || s.catching || s.ended {
 		return false
 	}
 	s.catching = true
 	return true
 }
 
-// EndCatchUp ends what BeginCatchUp began.
-func (s *Session) EndCatchUp() {
+// AbortCatchUp ends a catch-up whose session does not want messages after all.
+// What was kept back is given up; the ledger finds it.
+func (s *Session) AbortCatchUp() {
 	s.mu.Lock()
-	s.catching = false
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	for _, f := range s.behind {
+		s.bytes -= len(f.Bytes)
+		if s.wire != nil {
+			f.holders.Add(-1)
+		}
+	}
+	s.catching, s.behind = false, nil
 }
 
 // Rest makes a session that does not want messages any more stop being live.
@@ -196,13 +208,27 @@ func (s *Session) Rest() {
 	s.mu.Unlock()
 }
 
-// GoLive makes the session take messages as they come. Until then those for
-// its account wait in the archive and are read from there, so that none
-// overtakes another.
-func (s *Session) GoLive() {
+// GoLive ends a catch-up: what was kept back follows, and from now on the
+// session takes messages as they come. last is the newest that was read; the one
+// message that was being handed out when the catch-up began may come once more
+// (here, or to Push afterwards) and is left out then.
+func (s *Session) GoLive(last Pos) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live = true
+	for _, f := range s.behind {
+		if f.Pos == last {
+			s.bytes -= len(f.Bytes)
+			if s.wire != nil {
+				f.holders.Add(-1)
+			}
+			continue
+		}
+		s.queue = append(s.queue, f)
+	}
+	s.live, s.catching, s.behind, s.read = true, false, nil, last
+	if s.wire != nil {
+		defer s.wire.Wake()
+	}
 }
 
 // Kick ends the session's connection; nil closes it politely.

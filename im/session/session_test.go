@@ -32,7 +32,9 @@ func names(fs []*Frame) (out string) {
 	return out
 }
 
-func frame(name string) *Frame { return &Frame{Bytes: []byte(name), Kind: stanza.Message, Urgent: true} }
+func frame(name string) *Frame {
+	return &Frame{Bytes: []byte(name), Kind: stanza.Message, Urgent: true}
+}
 
 func fresh(lim Limits) (*Session, *wire, *ledger) {
 	w, l := &wire{}, &ledger{}
@@ -79,9 +81,8 @@ func TestQueue_resumptionSendsUnacknowledgedAgain(t *testing.T) {
 	}
 	s.Push(frame("5"))
 	again := &wire{}
-	old, err := s.Attach(again, 2)
-	if err != nil || old != nil {
-		t.Fatalf("attach: %v, old %v", err, old)
+	if err := s.Attach(again, 2); err != nil {
+		t.Fatal(err)
 	}
 	if got := w.take(s); got != "" {
 		t.Errorf("the old connection took %q", got)
@@ -111,7 +112,11 @@ func TestAck_tooHigh(t *testing.T) {
 	if err := s.Ack(0); !errors.Is(err, ErrHandledCount) {
 		t.Errorf("h going back: %v", err)
 	}
-	if _, err := s.Attach(&wire{}, 7); !errors.Is(err, ErrHandledCount) {
+	if err := s.Attach(&wire{}, 0); !errors.Is(err, ErrEnded) {
+		t.Errorf("a session that is connected took another connection: %v", err)
+	}
+	s.Detach(w, time.Unix(1, 0))
+	if err := s.Attach(&wire{}, 7); !errors.Is(err, ErrHandledCount) {
 		t.Errorf("resume with h=7: %v", err)
 	}
 }
@@ -150,7 +155,9 @@ func TestPush_fullQueue(t *testing.T) {
 func TestInactive_holdsAndCoalesces(t *testing.T) {
 	s, w, _ := fresh(DefaultLimits)
 	s.Switch(func(f *Flags) { f.Inactive = true })
-	p := func(name, who string) *Frame { return &Frame{Bytes: []byte(name), Kind: stanza.Presence, Replaces: who} }
+	p := func(name, who string) *Frame {
+		return &Frame{Bytes: []byte(name), Kind: stanza.Presence, Replaces: who}
+	}
 	s.Push(p("a1", "a"))
 	s.Push(p("b1", "b"))
 	s.Push(p("a2", "a"))
@@ -193,7 +200,7 @@ func TestHeld_onlyWhileConnected(t *testing.T) {
 		t.Error("held by a session without a connection")
 	}
 	w2 := &wire{}
-	if _, err := s.Attach(w2, 0); err != nil || !f.Held() {
+	if err := s.Attach(w2, 0); err != nil || !f.Held() {
 		t.Errorf("after resumption: %v, held %v", err, f.Held())
 	}
 	s.End()
