@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,7 @@ func TestWrite_keepsTheOrder(t *testing.T) {
 				_ = db.Write(t.Context(), func(tx *store.Tx) error { order = append(order, i); return nil })
 			})
 			for store.Queued(db) != queued+i+1 { // the queue's length is the event
+				runtime.Gosched()
 			}
 		}
 		close(hold)
@@ -156,6 +158,7 @@ func TestWrite_cancelledBeforeItBegins(t *testing.T) {
 			got <- db.Write(ctx, func(tx *store.Tx) error { t.Error("a cancelled closure ran"); return nil })
 		}()
 		for store.Queued(db) == 0 {
+			runtime.Gosched()
 		}
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
@@ -303,6 +306,7 @@ func TestClose_carriesOutWhatIsQueued(t *testing.T) {
 			})
 		}
 		for store.Queued(db) < 20 {
+			runtime.Gosched()
 		}
 		wg.Go(func() {
 			if err := db.Close(); err != nil {
@@ -310,6 +314,7 @@ func TestClose_carriesOutWhatIsQueued(t *testing.T) {
 			}
 		})
 		for !store.Closing(db) {
+			runtime.Gosched()
 		}
 		if err := db.Write(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 			t.Errorf("Write while closing: %v", err)

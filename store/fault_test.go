@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -165,6 +166,7 @@ func batchOf(db *DB, n int, breakDisk func()) []error {
 		wg.Go(func() { errs[i] = addRow(db, fmt.Sprint("batch", i)) })
 	}
 	for Queued(db) < n {
+		runtime.Gosched()
 	}
 	breakDisk()
 	close(hold)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -115,7 +116,7 @@ func (e *pg) writer(ctx context.Context) (writeConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
-	return &pgWriter{pgConn: pgConn{c: c, ctx: context.Background()}, cancel: func() {}}, nil
+	return &pgWriter{pgConn: pgConn{c: c, ctx: context.Background()}, cancel: func() {}, known: map[string]bool{}}, nil
 }
 
 // pgConn runs statements on one connection; pgx keeps them prepared.
@@ -140,7 +141,11 @@ func (c *pgConn) exec(q string, args []any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	tag, err := c.c.Exec(c.ctx, q, args...)
+	return affected(c.c.Exec(c.ctx, q, args...))
+}
+
+// affected gives a statement's result the shape that SQLite gives it.
+func affected(tag pgconn.CommandTag, err error) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("postgresql: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -71,31 +70,56 @@ func (c *cutter) accept() {
 		c.mu.Lock()
 		c.sessions[client] = true
 		c.mu.Unlock()
-		c.wg.Go(func() { c.up(client, server) })
-		c.wg.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
+		p := &pair{client: client, server: server, ended: make(chan struct{})}
+		c.wg.Go(func() { c.up(p) })
+		c.wg.Go(p.down)
 	}
 }
 
-func (c *cutter) up(client, server net.Conn) {
-	defer server.Close()
-	defer client.Close()
+// pair is one connection through the cutter.
+type pair struct {
+	client, server net.Conn
+	mute           atomic.Bool   // the server's answers are dropped
+	ended          chan struct{} // the server has closed
+}
+
+func (p *pair) down() {
+	defer p.client.Close()
+	defer close(p.ended)
 	buf := make([]byte, 1<<16)
 	for {
-		n, err := client.Read(buf)
+		n, err := p.server.Read(buf)
+		if err != nil {
+			return
+		}
+		if p.mute.Load() {
+			continue
+		}
+		if _, err := p.client.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (c *cutter) up(p *pair) {
+	defer p.server.Close()
+	defer p.client.Close()
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := p.client.Read(buf)
 		if err != nil {
 			return
 		}
 		if mode := c.mode.Load(); mode != pass && bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 			c.mode.Store(pass)
-			_ = client.Close()
 			if mode == cutAfterDone {
-				_, _ = server.Write(buf[:n])
-				_, _ = server.Write([]byte{'X', 0, 0, 0, 4}) // the server ends the connection when it has done the COMMIT
-				_, _ = io.Copy(io.Discard, server)
+				p.mute.Store(true)
+				_, _ = p.server.Write(append(buf[:n:n], 'X', 0, 0, 0, 4)) // it ends the connection when it has done the COMMIT
+				<-p.ended
 			}
 			return
 		}
-		if _, err := server.Write(buf[:n]); err != nil {
+		if _, err := p.server.Write(buf[:n]); err != nil {
 			return
 		}
 	}
