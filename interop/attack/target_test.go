@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"flag"
 	"fmt"
 	"hash"
 	"os"
@@ -33,7 +34,10 @@ const (
 	patience     = 30 * time.Second // anything honest
 )
 
+var seed = flag.Uint64("seed", 0, "seed of the random tests; 0 takes one from the clock")
+
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code := m.Run()
 	if used.Load() {
 		if err := end(); err != nil {
