@@ -123,22 +123,6 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 
 func (c *core) local(domain string) bool { return domain == c.domain.Domain() }
 
-// maySee says whether an account lets another see its presence.
-func (c *core) maySee(ctx context.Context, owner, asker jid.JID) (bool, error) {
-	it, ok, err := c.rosters.Item(ctx, owner, asker)
-	return ok && (it.Subscription == "from" || it.Subscription == "both"), err
-}
-
-// online says whether an account has an available session.
-func (c *core) online(bare jid.JID) bool {
-	for _, s := range c.routes.Sessions(bare) {
-		if s.Standing().Available {
-			return true
-		}
-	}
-	return false
-}
-
 // run carries stanzas until stop is called; the ledger ends after the path, so
 // that it writes down what nobody confirmed. The returned function stops both.
 func (c *core) run(ctx context.Context) (stop func() error) {

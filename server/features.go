@@ -32,8 +32,8 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		block.Feature(c.blocks, c.presence),
 		carbon.Feature(),
 		deliver.Feature(),
-		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.online,
-			Seen: c.presence.LastSeen, MaySee: c.maySee}),
+		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
+			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
 		ping.Feature(),
 		roster.Feature(c.rosters, c.presence),
 		setup.Feature(c.accounts, c.domain.Domain(), c.log),
@@ -41,7 +41,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		vcard.Feature(c.db),
 		version.Feature(v),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.maySee})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee})
 	return append(all, d.Feature()), d.Caps()
 }
 
