@@ -29,11 +29,11 @@ type Canary struct {
 
 // Report is what the canary met.
 type Report struct {
-	Messages, Logins      int
-	Errors                []error
-	P50, P99, Max         time.Duration // round trips of a message and its echo
-	LoginP50, LoginP99    time.Duration
-	LoginMax              time.Duration
+	Messages, Logins   int
+	Errors             []error
+	P50, P99, Max      time.Duration // round trips of a message and its echo
+	LoginP50, LoginP99 time.Duration
+	LoginMax           time.Duration
 }
 
 func (r Report) String() string {
