@@ -18,13 +18,15 @@ type Conn struct {
 	net.Conn
 	raw    syscall.RawConn // nil if the connection is no socket
 	noWait bool
-	dst    []byte // of the read under way without waiting
-	n      int
-	err    error
-	try    func(fd uintptr) bool
-	served *x509.Certificate // certificate of the handshake; set before it ends
-	files  *Files            // nil if not counted
-	closed atomic.Bool
+	// drained says that the last read took less than it could: that was all.
+	drained bool
+	dst     []byte // of the read under way without waiting
+	n       int
+	err     error
+	try     func(fd uintptr) bool
+	served  *x509.Certificate // certificate of the handshake; set before it ends
+	files   *Files            // nil if not counted
+	closed  atomic.Bool
 }
 
 // NewConn wraps an accepted connection.
@@ -56,9 +58,11 @@ func (c *Conn) NoWait(on bool) { c.noWait = on }
 // Read reads from the network.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.noWait {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		c.drained = n < len(p)
+		return n, err
 	}
-	if c.raw == nil || len(p) == 0 {
+	if c.raw == nil || len(p) == 0 || c.drained {
 		return 0, again{}
 	}
 	c.dst = p
@@ -72,6 +76,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case c.n == 0:
 		return 0, io.EOF
 	}
+	c.drained = c.n < len(p)
 	return c.n, nil
 }
 

@@ -74,6 +74,7 @@ func (s *Stream) bound() {
 	}
 	s.inlet = s.srv.conf.Core.Open(s.sess)
 	s.step = onStanza
+	s.deep = true
 	s.nego = nil
 	s.out.release(s.sess)
 }

@@ -15,7 +15,9 @@
 // Goroutines: one per connection that reads and decides (link.run), begun by
 // Serve or Run, ended by the connection's end; after negotiation it goes on as a
 // fresh goroutine with a small stack. While frames wait, one more that writes
-// (outlet.drain); it ends when none are left. Shutdown ends all of them.
+// (outlet.drain); it ends when none are left. Shutdown ends all
+// of them. A timer that asks for an acknowledgement later may fire once after
+// its connection's end, to no effect.
 //
 // Locks: Server.mu (the set of connections) and outlet.mu, which orders writes
 // to one connection and is held during them; no other lock is taken under it

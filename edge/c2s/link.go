@@ -54,11 +54,12 @@ func newLink(srv *Server, o Opening) *link {
 	return l
 }
 
-// run reads until the connection ends. When a session is bound it goes on in a
-// fresh goroutine: the stack that handshake and login have grown stays behind.
+// run reads until the connection ends. When handshake, login or a request have
+// grown its stack, it goes on in a fresh goroutine before it waits: a grown
+// stack is not given back while the goroutine waits in a read (8 KB stay, a
+// fresh one needs 4).
 func (l *link) run(ctx context.Context, initial []byte) {
 	defer l.srv.guard("read", l.broken)
-	fresh := l.st.nego == nil
 	if len(initial) > 0 {
 		l.hold(len(initial))
 		l.n = copy(l.buf, initial)
@@ -79,7 +80,8 @@ func (l *link) run(ctx context.Context, initial []byte) {
 			l.finish(ctx, err)
 			return
 		}
-		if !fresh && l.st.nego == nil && l.n == 0 {
+		if l.st.deep && l.n == 0 {
+			l.st.deep = false
 			go l.run(ctx, nil)
 			return
 		}

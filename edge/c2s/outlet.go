@@ -25,6 +25,8 @@ type outlet struct {
 	sess   *session.Session // set before held is taken off
 	sm     atomic.Bool      // stream management is on
 	asked  atomic.Bool      // an <r/> is not answered yet
+	last   time.Duration    // mu: when the last <r/> was written, since srv.began
+	later  bool             // mu: a timer will see whether one is due
 }
 
 // Bits of outlet.bits.
@@ -173,6 +175,13 @@ func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {
 
 var requestAck = []byte("<r xmlns='" + stream.SMSpace + "'/>")
 
+// How often <r/> is sent: a quiet session is asked at once, a busy one so often
+// or after so many frames, since a question and its answer cost as much as a message.
+const (
+	askEvery  = 500 * time.Millisecond
+	askFrames = 20
+)
+
 // due says whether <r/> belongs behind the frames just taken: stream management
 // is on, none is under way, and the queue is drained (XEP-0198 §4).
 func (o *outlet) due(taken int) bool {
@@ -180,7 +189,26 @@ func (o *outlet) due(taken int) bool {
 		return false
 	}
 	sent, waiting := o.sess.Unacked()
-	return sent > 0 && waiting == 0
+	if sent == 0 || waiting > 0 {
+		return false
+	}
+	now := time.Since(o.srv.began)
+	wait := o.last + askEvery - now
+	if wait <= 0 || sent >= askFrames || o.last == 0 {
+		o.last = now
+		return true
+	}
+	if !o.later {
+		o.later = true
+		// It wakes a connection that has ended to no effect.
+		time.AfterFunc(wait, func() {
+			o.mu.Lock()
+			o.later = false
+			o.mu.Unlock()
+			o.Wake()
+		})
+	}
+	return false
 }
 
 // put writes p whole; mu is held.

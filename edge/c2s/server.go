@@ -19,6 +19,7 @@ type Server struct {
 	conf    Config
 	sasl    sasl.Config
 	buffers edge.Buffers
+	began   time.Time
 	extra   []byte // the stream features of Config.Features, written
 
 	mu     sync.Mutex
@@ -44,6 +45,7 @@ func New(conf Config) (*Server, error) {
 	s := &Server{
 		conf:  conf,
 		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
+		began: time.Now(),
 		links: make(map[*link]struct{}),
 		empty: make(chan struct{}),
 	}

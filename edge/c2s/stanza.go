@@ -43,6 +43,7 @@ func (s *Stream) stanza(ctx context.Context, raw *elem.Raw) error {
 	case k == stanza.IQ && oldSession(raw):
 		return s.oldSession(ctx, raw)
 	}
+	s.deep = s.deep || k != stanza.Message
 	if err := s.inlet.Stanza(ctx, raw); err != nil {
 		return s.internal(err)
 	}

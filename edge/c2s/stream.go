@@ -26,6 +26,7 @@ type Stream struct {
 	who   jid.JID          // bare JID that has logged in
 	nego  *negotiation     // nil once bound
 	open  bool             // our header is out
+	deep  bool             // what was done since has grown the stack
 	out   outlet
 }
 

@@ -95,25 +95,29 @@ func (c *Core) Bind(_ context.Context, account jid.JID, resource string, w sessi
 	return s, nil
 }
 
-// Resume attaches a hibernating or live session by its id.
+// Resume attaches a session by its id, after the connection it has was given up.
 func (c *Core) Resume(_ context.Context, account jid.JID, id string, h uint32, w session.Wire) (*session.Session, error) {
+	var found *session.Session
+	c.mu.Lock()
+	for full, s := range c.sessions {
+		if full.Bare() == account && s.StreamManagement().ID == id && s.StreamManagement().Resume {
+			found = s
+		}
+	}
+	c.mu.Unlock()
+	if found == nil {
+		return nil, errors.New("edgetest: no such session")
+	}
+	lost := found.Lost()
+	found.Kick(session.Conflict("resumed elsewhere"))
+	<-lost
+	if err := found.Attach(w, h); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for full, s := range c.sessions {
-		if full.Bare() != account || s.StreamManagement().ID != id || !s.StreamManagement().Resume {
-			continue
-		}
-		old, err := s.Attach(w, h)
-		if err != nil {
-			return nil, err
-		}
-		if old != nil {
-			old.Kick(session.Conflict("resumed elsewhere"))
-		}
-		c.note("resume", full)
-		return s, nil
-	}
-	return nil, errors.New("edgetest: no such session")
+	c.note("resume", found.JID())
+	return found, nil
 }
 
 // Detach hibernates a resumable session and ends others.
