@@ -56,8 +56,9 @@ func TestMain(m *testing.M) {
 // place is a server under attack with people of its own.
 type place struct {
 	*server.Server
-	next atomic.Int64 // the next person nobody has taken
-	all  int
+	next  atomic.Int64 // the next person nobody has taken
+	all   int
+	ended bool // by the test itself
 }
 
 // common is the server that tests share; used says that there is one.
@@ -103,14 +104,14 @@ func apart(t *testing.T, people int) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if p.ended {
+			p.Remove()
+			return
+		}
 		if err := p.sound(); err != nil {
 			t.Error(err)
 		}
-		if p.Alive() {
-			p.Finish(t)
-		} else {
-			p.Remove()
-		}
+		p.Finish(t)
 	})
 	return p
 }
