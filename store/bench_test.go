@@ -192,3 +192,33 @@ func BenchmarkWrite_paced(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric(float64(b.N)/float64(db.w.commits.Load()-commits), "batch")
 }
+
+// BenchmarkRead reads one message by its key, in a snapshot of its own.
+func BenchmarkRead(b *testing.B) {
+	db := openBench(b, filepath.Join(b.TempDir(), "db"))
+	const rows = 10_000
+	err := db.Write(b.Context(), func(tx *Tx) error {
+		for seq := range int64(rows) {
+			if err := benchMessage(tx, seq+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := b.Context() // can be cancelled, as a connection's is
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		var id string
+		var body []byte
+		err := db.Read(ctx, func(tx *Tx) error {
+			return tx.Row("SELECT id, stanza FROM record WHERE log = $1 AND seq = $2", 1, i%rows+1).Scan(&id, &body)
+		})
+		if err != nil || len(body) != len(benchBody) {
+			b.Fatal(err)
+		}
+	}
+}

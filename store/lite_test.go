@@ -219,3 +219,26 @@ func TestStmts_cacheIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestWrite_waitsForAnotherProgramsLock(t *testing.T) {
+	db := openTest(t, Options{}) // HARDENING F6
+	other, err := db.eng.(*lite).connect(64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	if err := other.begin(); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	begun := make(chan struct{})
+	go func() { close(begun); got <- addRow(db, "x") }()
+	<-begun
+	until(t, "the writer is at it", func() bool { return Queued(db) == 0 })
+	if err := other.rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err != nil {
+		t.Errorf("got %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -42,17 +43,31 @@ func openPG(ctx context.Context, _ *DB, o Options) (engine, error) {
 	if e.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
-	var sync string
-	err = e.pool.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('synchronous_commit')").Scan(&e.vers, &sync)
-	if err == nil && sync == "off" {
-		// An acknowledged message must be on disk: HARDENING §8.
-		err = errors.New("synchronous_commit is off; set it to on for this database or user")
-	}
-	if err != nil {
+	if err := e.inspect(ctx, o.Log); err != nil {
 		e.pool.Close()
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
 	return e, nil
+}
+
+const pgSettings = `SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('server_encoding'), datcollate
+FROM pg_database WHERE datname = current_database()`
+
+// inspect refuses a database that can't keep what we promise.
+func (e *pg) inspect(ctx context.Context, log *slog.Logger) error {
+	var flush, encoding, collation string
+	if err := e.pool.QueryRow(ctx, pgSettings).Scan(&e.vers, &flush, &encoding, &collation); err != nil {
+		return err
+	}
+	switch {
+	case flush == "off": // an acknowledged message must be on disk: HARDENING §8
+		return errors.New("synchronous_commit is off; set it to on for this database or user")
+	case encoding != "UTF8":
+		return fmt.Errorf("the database's encoding is %s; make it with ENCODING 'UTF8'", encoding)
+	case collation != "C" && collation != "POSIX" && collation != "C.UTF-8":
+		log.Warn("store: the database sorts text by a language's rules; make it with LC_COLLATE 'C' to sort as SQLite does", "collation", collation)
+	}
+	return nil
 }
 
 func (e *pg) kind() Engine { return PostgreSQL }

@@ -2,11 +2,11 @@ package store_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -246,11 +246,15 @@ func TestPG_terminatedBackendIsReplaced(t *testing.T) {
 	})
 }
 
-func TestPG_refusesWithoutSynchronousCommit(t *testing.T) {
+func TestPG_refusesWhatCannotKeepThePromise(t *testing.T) {
 	onPG(t, func(t *testing.T, dsn string) {
 		db, err := store.Open(t.Context(), store.Options{DSN: dsn + "&options=-csynchronous_commit%3Doff"})
 		if err == nil {
-			t.Errorf("it was opened: %v", errors.Join(db.Close()))
+			t.Errorf("synchronous_commit=off was taken: %v", db.Close())
+		}
+		db, err = store.Open(t.Context(), store.Options{DSN: "postgres://user:secretpass@%zz/"})
+		if err == nil || strings.Contains(err.Error(), "secretpass") {
+			t.Errorf("got %v, %v", db, err)
 		}
 	})
 }

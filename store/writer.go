@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -264,7 +265,7 @@ func (w *writer) runOne(r *request, protect bool) (kept bool, err error) {
 			return false, err
 		}
 	}
-	if r.err, r.panicked = call(c, r.fn); r.err == nil && r.panicked == nil {
+	if r.panicked, r.err = call(c, r.fn); r.err == nil && r.panicked == nil {
 		if protect {
 			err = c.release()
 		}
@@ -280,19 +281,19 @@ func (w *writer) runOne(r *request, protect bool) (kept bool, err error) {
 }
 
 // call runs fn; what it panics with goes back to the goroutine that asked.
-func call(c conn, fn func(*Tx) error) (err error, panicked any) {
+func call(c conn, fn func(*Tx) error) (panicked any, err error) {
 	tx := Tx{c: c}
 	defer func() {
 		if p := recover(); p != nil {
 			_ = tx.end() // undone in any case
-			panicked = fmt.Sprintf("store: in Write: %v", p)
+			panicked = fmt.Sprintf("store: in Write: %v\n%s", p, debug.Stack())
 		}
 	}()
 	err = fn(&tx)
 	if failed := tx.end(); failed != nil && err == nil {
 		err = failed
 	}
-	return err, nil
+	return nil, err
 }
 
 // begin starts a transaction. A connection that was lost while nobody wrote is replaced: nothing has run yet.
