@@ -41,7 +41,6 @@ type bench struct {
 	gate   *edge.Gate
 	addr   string // STARTTLS
 	direct string // direct TLS
-	log    *strings.Builder
 }
 
 func start(t *testing.T, change ...func(*c2s.Config)) *bench {
