@@ -36,5 +36,16 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	if err != nil {
 		return command.Opened{}, err
 	}
-	return command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.db.Close}, nil
+	opened := command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.db.Close}
+	if p.Config == "" {
+		// Without a file the domain is only a default: what the data set has counts more.
+		first, err := c.accounts.List(ctx, "", 1)
+		if err != nil {
+			return command.Opened{}, errors.Join(err, c.db.Close())
+		}
+		if len(first) > 0 {
+			opened.Domain = first[0].JID.Domain()
+		}
+	}
+	return opened, nil
 }
