@@ -10,7 +10,9 @@ export default defineConfig({
       {
         plugins: [svelte()],
         // The build the worker runs, not the one for Node with its own DOM.
-        resolve: { alias: { 'strophe.js': new URL('./node_modules/strophe.js/dist/strophe.esm.js', import.meta.url).pathname } },
+        resolve: {
+          alias: { 'strophe.js': new URL('./node_modules/strophe.js/dist/strophe.esm.js', import.meta.url).pathname },
+        },
         test: {
           name: 'unit',
           environment: 'node',

@@ -256,7 +256,10 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
       await alice.page.getByRole('button', { name: 'Remove contact' }).click();
       await alice.page.getByRole('dialog').getByRole('button', { name: 'Remove contact' }).click();
       await dave.presenceOf('alice', 'offline');
-      await alice.page.getByRole('region', { name: /^About/ }).getByRole('button', { name: 'Close' }).click();
+      await alice.page
+        .getByRole('region', { name: /^About/ })
+        .getByRole('button', { name: 'Close' })
+        .click();
       await dave.context.close();
     },
   ];
@@ -311,10 +314,14 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
       await fresh.signIn();
       await fresh.signedIn();
       await fresh.openWith('bob');
+      await fresh.page.locator('article').first().waitFor();
+      await fresh.page.waitForTimeout(500); // the first sync; it may have opened at what counts as unread
+      await fresh.page.locator('#composer').press('Escape');
       await fresh.bubble('Line 160 of many').waitFor();
       const shift = await fresh.page.evaluate(async () => {
         const box = document.querySelector('.scroller');
-        const frame = () => new Promise((r) => requestAnimationFrame(() => r()));
+        // After the frame, not in it: sizes are observed between the two, and only then is it painted.
+        const frame = () => new Promise((r) => requestAnimationFrame(() => setTimeout(r)));
         const measured = [];
         for (let round = 0; round < 60 && !document.querySelector('.start'); round++) {
           box.scrollBy(0, -300);

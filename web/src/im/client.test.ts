@@ -122,7 +122,9 @@ describe('the outbox', () => {
     const { client, server, page } = await setup();
     server.online();
     await client.say(BOB, 'hello', 'id-1');
-    server.give(`<message xmlns="jabber:client" type="error" id="id-1" from="mallory@acme.test"><error type="cancel"/></message>`);
+    server.give(
+      `<message xmlns="jabber:client" type="error" id="id-1" from="mallory@acme.test"><error type="cancel"/></message>`,
+    );
     server.give(live('x', 'later', 'a1'));
     await server.until(async () => (await page()).length === 2);
     expect((await page()).find((m) => m.id === 'id-1')?.status).toBe('pending');
@@ -136,7 +138,8 @@ describe('ticks', () => {
     await client.say(BOB, 'one', 'id-1');
     await client.say(BOB, 'two', 'id-2');
     server.events.acked(['id-1', 'id-2']);
-    const mark = (what: string) => server.give(`<message xmlns="jabber:client" from="${BOB}/x" type="chat">${what}</message>`);
+    const mark = (what: string) =>
+      server.give(`<message xmlns="jabber:client" from="${BOB}/x" type="chat">${what}</message>`);
     mark('<received xmlns="urn:xmpp:receipts" id="id-1"/>');
     await server.until(async () => (await page())[0]?.status === 'delivered');
     mark('<displayed xmlns="urn:xmpp:chat-markers:0" id="id-2"/>');
@@ -151,7 +154,9 @@ describe('ticks', () => {
     server.online();
     await client.say(BOB, 'one', 'id-1');
     server.events.acked(['id-1']);
-    server.give(`<message xmlns="jabber:client" from="mallory@acme.test/x"><received xmlns="urn:xmpp:receipts" id="id-1"/></message>`);
+    server.give(
+      `<message xmlns="jabber:client" from="mallory@acme.test/x"><received xmlns="urn:xmpp:receipts" id="id-1"/></message>`,
+    );
     server.give(live('done', 'z', 'a9'));
     await server.until(async () => (await page()).length === 2);
     expect((await page())[0]?.status).toBe('archived');
@@ -335,7 +340,8 @@ describe('contacts', () => {
   it('presence: the best resource stands for the person; a phone alone is marked', async () => {
     const { server, client } = await setup();
     server.online();
-    const pres = (res: string, inner = '', type = '') => server.give(`<presence xmlns="jabber:client" ${type} from="${BOB}/${res}">${inner}</presence>`);
+    const pres = (res: string, inner = '', type = '') =>
+      server.give(`<presence xmlns="jabber:client" ${type} from="${BOB}/${res}">${inner}</presence>`);
     pres('desk', '<show>away</show><priority>5</priority><status>lunch</status>');
     pres('web');
     const shown = async () => new Map((await client.snapshot()).presence).get(BOB);

@@ -76,7 +76,9 @@ export class FakeServer implements Transport {
         x(
           'query',
           { xmlns: 'jabber:iq:roster', ver: 'v1' },
-          this.roster.map((r) => x('item', { jid: r.jid, subscription: r.sub }, r.group ? x('group', {}, r.group) : null)),
+          this.roster.map((r) =>
+            x('item', { jid: r.jid, subscription: r.sub }, r.group ? x('group', {}, r.group) : null),
+          ),
         ),
       );
     } else if (q?.namespaceURI === 'urn:xmpp:mam:2') this.mam(iq, q, reply);
@@ -87,12 +89,20 @@ export class FakeServer implements Transport {
   private mam(_iq: XElement, q: XElement, reply: (...c: XElement[]) => void): void {
     const set = q.child('set');
     const max = Number(set?.text('max') || 50);
-    const withJid = q.child('x')?.all('field').find((f) => f.attr('var') === 'with')?.text('value');
+    const withJid = q
+      .child('x')
+      ?.all('field')
+      .find((f) => f.attr('var') === 'with')
+      ?.text('value');
     let list = this.archive.filter((a) => !withJid || [a.from, a.to].some((j) => j.split('/')[0] === withJid));
     const after = set?.child('after')?.textContent;
     const before = set?.child('before')?.textContent;
     if (after) list = list.slice(list.findIndex((a) => a.id === after) + 1);
-    if (before) list = list.slice(0, list.findIndex((a) => a.id === before));
+    if (before)
+      list = list.slice(
+        0,
+        list.findIndex((a) => a.id === before),
+      );
     const page = before !== undefined ? list.slice(-max) : list.slice(0, max);
     for (const a of page) {
       this.give(
@@ -103,7 +113,11 @@ export class FakeServer implements Transport {
       x(
         'fin',
         { xmlns: 'urn:xmpp:mam:2', complete: page.length === list.length },
-        x('set', { xmlns: 'http://jabber.org/protocol/rsm' }, page.length ? [x('first', {}, page[0]!.id), x('last', {}, page.at(-1)!.id)] : []),
+        x(
+          'set',
+          { xmlns: 'http://jabber.org/protocol/rsm' },
+          page.length ? [x('first', {}, page[0]!.id), x('last', {}, page.at(-1)!.id)] : [],
+        ),
       ),
     );
   }

@@ -15,7 +15,11 @@ describe('Strophe on our tree', () => {
     const b = new Strophe.Builder('iq', { type: 'set', id: '1' });
     b.c('bind', { xmlns: 'urn:ietf:params:xml:ns:xmpp-bind' }).c('resource', {}).t('web');
     const copy = Strophe.copyElement(b.tree());
-    expect(parse(Strophe.serialize(copy as Element)).child('bind')?.text('resource')).toBe('web');
+    expect(
+      parse(Strophe.serialize(copy as Element))
+        .child('bind')
+        ?.text('resource'),
+    ).toBe('web');
   });
   it('turns broken input into a parse error instead of throwing', () => {
     expect(() => Strophe.toElement('<a><b></a>')).toThrow(/Parser Error/);
@@ -24,7 +28,10 @@ describe('Strophe on our tree', () => {
 
 describe('SessionMemory: what an acknowledgement covers (XEP-0198 §4)', () => {
   const state = (unacked: string[]) =>
-    ({ enableSent: true, unacked: unacked.map((id) => ({ name: 'message', stanza: `<message id="${id}"/>`, queuedAt: 0 })) }) as SMState;
+    ({
+      enableSent: true,
+      unacked: unacked.map((id) => ({ name: 'message', stanza: `<message id="${id}"/>`, queuedAt: 0 })),
+    }) as SMState;
   it('tells exactly the messages that left the queue', () => {
     const acked: string[][] = [];
     const mem = new SessionMemory((ids) => acked.push(ids));
