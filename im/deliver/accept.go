@@ -17,10 +17,20 @@ func forged(raw *elem.Raw, i int) bool {
 		return string(k.Space) == "urn:xmpp:sid:0"
 	case "occupant-id":
 		return string(k.Space) == "urn:xmpp:occupant-id:0"
-	case "sent", "received":
-		return string(k.Space) == "urn:xmpp:carbons:2"
+	case "sent", "received", "private": // XEP-0280 §9: private is for the server, which notes it
+		return string(k.Space) == spaceCarbons
 	case "result", "fin":
 		return string(k.Space) == "urn:xmpp:mam:2"
+	}
+	return false
+}
+
+// private says whether the sender wants no carbons of a message (XEP-0280 §9).
+func private(raw *elem.Raw) bool {
+	for i := range raw.Kids {
+		if string(raw.Kids[i].Local) == "private" && string(raw.Kids[i].Space) == spaceCarbons {
+			return true
+		}
 	}
 	return false
 }

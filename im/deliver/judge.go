@@ -52,8 +52,9 @@ func (s Stages) Judge(ctx context.Context, st *stanza.Stanza) Verdict {
 
 // judged is a stanza that passed accept and judge. Only Path.judge makes one.
 type judged struct {
-	st   *stanza.Stanza
-	held bool
+	st      *stanza.Stanza
+	held    bool
+	private bool // its sender wants no carbons (XEP-0280 §9)
 }
 
 // judge asks the judge. It returns nil for a stanza that goes no further, and

@@ -20,6 +20,7 @@ type Inlet struct {
 	size int
 	n    int // messages not counted as handled yet, refused ones included
 	done chan error
+	over error // nobody can tell what became of msgs: nothing goes through any more
 }
 
 // flushCount and flushBytes bound what an inlet collects before it commits.
@@ -37,6 +38,9 @@ func (p *Path) Open(s *session.Session) *Inlet {
 // until Flush; anything else waits for their commit first. The error is a
 // *stream.Error; the edge ends the stream with it.
 func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
+	if in.over != nil {
+		return in.over
+	}
 	st, err := accept(raw, in.s.JID())
 	var streamErr *stream.Error
 	if errors.As(err, &streamErr) {
@@ -48,7 +52,7 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 			in.p.reply(in.s, st, in.p.asError(err, st))
 			return nil
 		}
-		return in.message(ctx, st)
+		return in.message(ctx, st, private(raw))
 	}
 	if err := in.Flush(ctx); err != nil {
 		return err
@@ -64,7 +68,7 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 }
 
 // message judges and plans a message and keeps it for the next commit.
-func (in *Inlet) message(ctx context.Context, st *stanza.Stanza) error {
+func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) error {
 	j, refusal := in.p.judge(ctx, st)
 	if refusal != nil {
 		in.p.reply(in.s, st, refusal)
@@ -72,6 +76,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza) error {
 	if j == nil {
 		return nil
 	}
+	j.private = private
 	exists, err := in.p.exists(ctx, j.st)
 	if err != nil {
 		in.p.reply(in.s, st, in.p.asError(err, st))
@@ -100,13 +105,16 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza) error {
 // stanzas covers everything given so far (XEP-0198 §4): each message is on
 // disk, or its sender has an error.
 func (in *Inlet) Flush(context.Context) error {
-	if in.n == 0 {
-		return nil
+	if in.n == 0 || in.over != nil {
+		return in.over
 	}
 	if len(in.msgs) > 0 {
 		err := in.p.commit(in.msgs, in.done)
 		var streamErr *stream.Error
 		if errors.As(err, &streamErr) {
+			// Not once more when the edge settles the connection: without an
+			// origin-id they would be kept twice.
+			in.msgs, in.from, in.over = nil, nil, err
 			return err
 		}
 		if err != nil {

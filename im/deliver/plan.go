@@ -47,8 +47,8 @@ func plan(j *judged, origin *session.Session, f facts) (*planned, *stanza.Error)
 	p := &planned{out: route.Message{Stanza: st, Origin: origin}}
 	p.mute = j.held
 	ordinary := st.Type == stanza.Chat || st.Type == stanza.Normal
-	// XEP-0280 §6.1; private messages of rooms are not copied.
-	p.out.Carbons = ordinary && !h.noCopy && !st.Has(spaceCarbons, "private") && !st.Has(spaceMUCUser, "x")
+	// XEP-0280 §6.1 and §9; private messages of rooms are not copied.
+	p.out.Carbons = ordinary && !h.noCopy && !j.private && !st.Has(spaceMUCUser, "x")
 	if !content || st.Type == stanza.Error_ {
 		return p, nil
 	}
@@ -165,19 +165,19 @@ func dedup(st *stanza.Stanza) []byte {
 	if !ok {
 		return nil
 	}
-	e, err := st.Element(k)
-	if err != nil || e.Attr("id") == "" {
+	id, _ := st.Attr(k, "id")
+	if id == "" {
 		return nil
 	}
-	h := sha256.New()
-	for _, s := range []string{st.From.Bare().String(), st.To.String(), e.Attr("id")} {
-		h.Write([]byte(s))
-		h.Write([]byte{0})
+	body, _ := st.Child(stanza.Space, "body")
+	text := st.Content[body.Inner.Start:body.Inner.End]
+	b := make([]byte, 0, 256+len(text))
+	for _, s := range [3]string{st.From.Bare().String(), st.To.String(), id} {
+		b = append(b, s...)
+		b = append(b, 0) // in no address, and no id of a well-formed stanza
 	}
-	if b, ok := st.Child(stanza.Space, "body"); ok {
-		h.Write(st.Content[b.Inner.Start:b.Inner.End])
-	}
-	return h.Sum(nil)[:16]
+	sum := sha256.Sum256(append(b, text...))
+	return sum[:16]
 }
 
 // snapshot collects what plan needs to know about a recipient.

@@ -81,7 +81,7 @@ func TestPlan_deliveryRules(t *testing.T) {
 		{"typing with store", `<message to='bob@x.test' type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/><store xmlns='urn:xmpp:hints'/></message>`, live, "record shown carbons"},
 	}
 	for _, tc := range cases {
-		p, refusal := plan(&judged{st: scan(t, tc.doc)}, nil, tc.f)
+		p, refusal := plan(&judged{st: scan(t, tc.doc), private: private(scanRaw(t, tc.doc))}, nil, tc.f)
 		if got := describe(p, refusal); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}

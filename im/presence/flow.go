@@ -60,6 +60,8 @@ type Flow struct {
 	cfg   Config
 	seed  maphash.Seed
 	locks [lockCount]sync.Mutex // by account, see the package's doc
+	// leaving holds what LastSeen will find in the table in a moment: jid.JID → seen.
+	leaving sync.Map
 }
 
 // New makes a flow.

@@ -26,6 +26,12 @@ WHERE last_seen.at <= excluded.at`
 // maxStatus is how much of a parting status is kept, in bytes.
 const maxStatus = 1024
 
+// seen is when an account's last session left, on its way to the table.
+type seen struct {
+	at     time.Time
+	status string
+}
+
 // saw keeps when an account's last session left.
 func (f *Flow) saw(ctx context.Context, account jid.JID, status string) error {
 	if len(status) > maxStatus {
@@ -45,6 +51,10 @@ func (f *Flow) saw(ctx context.Context, account jid.JID, status string) error {
 // LastSeen is when an account's last session left and the status it gave; ok is
 // false if that is not known.
 func (f *Flow) LastSeen(ctx context.Context, account jid.JID) (at time.Time, status string, ok bool) {
+	if v, ok := f.leaving.Load(account); ok {
+		s := v.(seen)
+		return s.at, s.status, true
+	}
 	var us int64
 	err := f.cfg.DB.Read(ctx, func(tx *store.Tx) error {
 		return tx.Row(sqlSeen, account.String()).Scan(&us, &status)

@@ -136,10 +136,14 @@ func (f *Flow) leave(ctx context.Context, s *session.Session, st *stanza.Stanza,
 	out.From, out.To = s.JID(), jid.JID{}
 	own := s.JID().Bare()
 	last := false
+	defer f.leaving.Delete(own)
 	err := f.with(ctx, own, func(rel *roster.Relations) {
 		if said && !f.bound(s) {
 			return
 		}
+		// Who asks before it is on disk finds it here: an account that is offline
+		// is never one that was never seen.
+		f.leaving.Store(own, seen{f.cfg.Now(), out.Text(stanza.Space, "status")})
 		was := s.SetPresence(session.Presence{}).Available
 		if was && !f.replaced(s) {
 			f.broadcast(rel, &out)

@@ -71,7 +71,13 @@ func (r *Raw) KidElement(i int) (*Element, error) {
 // allocates only where the value has references or white space to normalise.
 func (r *Raw) KidAttr(i int, local string) ([]byte, bool) {
 	k := r.Kids[i]
-	t := tagReader{src: r.Buf[k.Outer.Start:k.Inner.Start]}
+	return TagAttr(r.Buf[k.Outer.Start:k.Inner.Start], local)
+}
+
+// TagAttr is the value of an attribute without prefix in a start tag that the
+// scanner has let through.
+func TagAttr(tag []byte, local string) ([]byte, bool) {
+	t := tagReader{src: tag}
 	t.name()
 	for t.next() {
 		if string(t.attr) == local {

@@ -80,6 +80,12 @@ func (s *Stanza) Text(space, local string) string {
 	return e.Text
 }
 
+// Attr is an attribute of a direct child, read without making a tree.
+func (s *Stanza) Attr(k Kid, local string) (string, bool) {
+	v, ok := elem.TagAttr(s.Content[k.Outer.Start:k.Inner.Start], local)
+	return string(v), ok
+}
+
 // Element makes a tree of a direct child.
 func (s *Stanza) Element(k Kid) (*elem.Element, error) {
 	return elem.ParseIn(s.Content[k.Outer.Start:k.Outer.End], Space, s.Decls)
@@ -104,6 +110,8 @@ func (s *Stanza) Add(e *elem.Element) *Stanza {
 	s.Content = e.AppendTo(s.Content, Space)
 	// Inner is not known without reading what was written; nobody asks it of
 	// what the server itself made.
-	s.Kids = append(s.Kids, Kid{Space: e.Space, Local: e.Local, Outer: elem.Span{Start: start, End: len(s.Content)}})
+	end := len(s.Content)
+	s.Kids = append(s.Kids, Kid{Space: e.Space, Local: e.Local,
+		Outer: elem.Span{Start: start, End: end}, Inner: elem.Span{Start: end, End: end}})
 	return s
 }
