@@ -34,8 +34,8 @@ func (p *Path) presence(ctx context.Context, s *session.Session, j *judged) erro
 		if st.Type == stanza.Available {
 			return p.available(ctx, s, st)
 		}
-		s.Rest()
 		_, err := p.cfg.Presence.Update(ctx, s, st)
+		s.Rest() // afterwards: a catch-up that ends now sees the presence, or is undone here
 		return err
 	case stanza.Probe:
 		return p.cfg.Presence.Probe(ctx, st)

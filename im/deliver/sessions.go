@@ -96,7 +96,7 @@ func (p *Path) Detach(s *session.Session, w session.Wire) {
 	if !s.Detach(w, p.cfg.Now()) {
 		return // it has another connection, or has ended
 	}
-	if !sm.On || !sm.Resume || p.cfg.Window <= 0 {
+	if !sm.On || !sm.Resume || p.cfg.Window <= 0 || s.Overflowed() {
 		p.finish(context.Background(), s)
 		return
 	}
@@ -188,7 +188,7 @@ func (p *Path) expired() (out []*session.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.hibernating {
-		if at := s.Detached(); !at.IsZero() && at.Before(limit) {
+		if at := s.Detached(); !at.IsZero() && (at.Before(limit) || s.Overflowed()) {
 			out = append(out, s)
 		}
 	}

@@ -2,6 +2,8 @@ package deliver
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parlance-im/parlance/im/archive"
@@ -23,7 +25,11 @@ const (
 // before it is live (XEP-0160 §3). The catch-up begins before anybody hears of
 // the session, so that no answer to its presence can miss it.
 func (p *Path) available(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
-	upto, begun := p.cfg.Routes.BeginCatchUp(s)
+	var upto session.Pos
+	begun := false
+	if !negative(st) {
+		upto, begun = p.cfg.Routes.BeginCatchUp(s)
+	}
 	var c *catchUp
 	if begun {
 		c = &catchUp{p: p, s: s, own: s.JID().Bare(), upto: upto}
@@ -42,6 +48,13 @@ func (p *Path) available(ctx context.Context, s *session.Session, st *stanza.Sta
 		p.catchUp.Go(func() { c.run(p.ctx) })
 	}
 	return err
+}
+
+// negative says that a presence asks for no messages to the bare address
+// (RFC 6121 §8.5.2.1.1). One that is not well formed is refused by its owner.
+func negative(st *stanza.Stanza) bool {
+	n, err := strconv.ParseInt(strings.TrimSpace(st.Text(stanza.Space, "priority")), 10, 8)
+	return err == nil && n < 0
 }
 
 // catchUp reads what waits for a session up to a position, oldest first and as
@@ -95,9 +108,10 @@ func (c *catchUp) run(ctx context.Context) {
 			continue
 		}
 		for i := range c.page {
-			if !c.p.replay(ctx, c.s, c.own, &c.page[i]) {
-				c.s.AbortCatchUp()
-				return
+			for !c.p.replay(ctx, c.s, c.own, &c.page[i]) {
+				if c.s.AbortCatchUp() || ctx.Err() != nil {
+					return
+				}
 			}
 			c.last = c.page[i].Pos
 		}

@@ -72,15 +72,23 @@ func (s *Session) Behind(f *Frame) Outcome {
 // admit sees whether there is room for a frame, and holds it if there is.
 func (s *Session) admit(f *Frame) Outcome {
 	switch {
-	case s.ended:
+	case s.ended || s.full:
 		return Ended
 	case s.waiting() >= s.limits.Frames || s.bytes+len(f.Bytes) > s.limits.Bytes:
+		s.full = true
 		return Full
 	}
 	if f.Offline && s.wire != nil {
 		f.holders.Add(1)
 	}
 	return Queued
+}
+
+// Overflowed says that a frame found no room: the session is to be ended, not resumed.
+func (s *Session) Overflowed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full
 }
 
 // waiting is how many frames the session has.
@@ -250,11 +258,11 @@ func (s *Session) Unacked() (sent, waiting int) {
 }
 
 // Room is how many more frames, and how many more bytes, the queue can take.
-// It has none once the session has ended.
+// It has none once the session has ended or overflowed.
 func (s *Session) Room() (frames, bytes int, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || s.full {
 		return 0, 0, true
 	}
 	return s.limits.Frames - s.waiting(), s.limits.Bytes - s.bytes, false
@@ -281,7 +289,7 @@ func (s *Session) Handled() uint32 {
 func (s *Session) Attach(w Wire, h uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || s.wire != nil {
+	if s.ended || s.full || s.wire != nil {
 		return ErrEnded
 	}
 	n := int(int32(h - s.sm.Acked))

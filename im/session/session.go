@@ -50,6 +50,7 @@ type Session struct {
 	mu       sync.Mutex
 	wire     Wire      // nil while detached
 	ended    bool      // no more frames are taken in
+	full     bool      // a frame found no room: none is taken in, so that there is no gap
 	detached time.Time // when the wire was lost
 	presence Presence
 	flags    Flags
@@ -187,18 +188,48 @@ func (s *Session) BeginCatchUp() bool {
 	return true
 }
 
-// AbortCatchUp ends a catch-up whose session does not want messages after all.
-// What was kept back is given up; the ledger finds it.
-func (s *Session) AbortCatchUp() {
+// AbortCatchUp ends a catch-up whose session does not want messages after all,
+// and says so. It goes on if the session has come to want them again.
+func (s *Session) AbortCatchUp() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.wants() {
+		s.mu.Unlock()
+		return false
+	}
+	w := s.abort()
+	s.mu.Unlock()
+	if w != nil {
+		w.Wake()
+	}
+	return true
+}
+
+// wants says that messages to the bare address are for this session too.
+func (s *Session) wants() bool {
+	return !s.ended && !s.full && s.presence.Available && s.presence.Priority >= 0
+}
+
+// abort gives up what was kept back and is kept elsewhere: the ledger finds it.
+// The rest follows.
+func (s *Session) abort() Wire {
+	s.releaseHeld()
 	for _, f := range s.behind {
-		s.bytes -= len(f.Bytes)
-		if s.wire != nil {
-			f.holders.Add(-1)
+		if f.Offline {
+			s.giveBack(f)
+		} else {
+			s.queue = append(s.queue, f)
 		}
 	}
-	s.catching, s.behind = false, nil
+	s.live, s.catching, s.behind = false, false, nil
+	return s.wire
+}
+
+// giveBack undoes admit.
+func (s *Session) giveBack(f *Frame) {
+	s.bytes -= len(f.Bytes)
+	if f.Offline && s.wire != nil {
+		f.holders.Add(-1)
+	}
 }
 
 // Rest makes a session that does not want messages any more stop being live.
@@ -211,24 +242,31 @@ func (s *Session) Rest() {
 // GoLive ends a catch-up: what was kept back follows, and from now on the
 // session takes messages as they come. last is the newest that was read; the one
 // message that was being handed out when the catch-up began may come once more
-// (here, or to Push afterwards) and is left out then.
+// (here, or to Push afterwards) and is left out then. A session that has stopped
+// wanting messages meanwhile does not go live.
 func (s *Session) GoLive(last Pos) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	w := s.goLive(last)
+	s.mu.Unlock()
+	if w != nil {
+		w.Wake()
+	}
+}
+
+func (s *Session) goLive(last Pos) Wire {
+	if !s.wants() {
+		return s.abort()
+	}
+	s.releaseHeld() // order is kept: what was held goes first
 	for _, f := range s.behind {
-		if f.Pos == last {
-			s.bytes -= len(f.Bytes)
-			if s.wire != nil {
-				f.holders.Add(-1)
-			}
+		if f.Offline && f.Pos == last {
+			s.giveBack(f)
 			continue
 		}
 		s.queue = append(s.queue, f)
 	}
 	s.live, s.catching, s.behind, s.read = true, false, nil, last
-	if s.wire != nil {
-		defer s.wire.Wake()
-	}
+	return s.wire
 }
 
 // Kick ends the session's connection; nil closes it politely.
