@@ -27,7 +27,7 @@ TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
 WEB_SOURCES  := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/screenshots/*' -not -path 'web/src/paraglide/*' -not -name '*.go' 2>/dev/null)
 GO_FILES      = $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './interop/out/*')
 # Whole-system tests start the built binary and other servers: they run alone, after the rest.
-UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench' -e '/parlance$$')
+UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench$$' -e '^github.com/parlance-im/parlance$$')
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
 INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
 
