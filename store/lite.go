@@ -149,7 +149,7 @@ func (e *lite) connect(cacheKiB int, pragmas ...string) (*liteConn, error) {
 }
 
 func (e *lite) writer(context.Context) (writeConn, error) {
-	c, err := e.connect(writerCache, "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL", "PRAGMA journal_size_limit=67108864")
+	c, err := e.connect(writerCache, "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL", "PRAGMA journal_size_limit=134217728")
 	if err != nil {
 		return nil, err
 	}

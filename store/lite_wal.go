@@ -16,6 +16,10 @@ import (
 // pages cost three times the CPU per row. Reading that much WAL after a crash takes about 0.1 s.
 const walPages = 8192
 
+// walFinish is how many times walPages the WAL may reach under load before it is made to start anew: 128 MiB. Starting anew
+// holds the writer for two flushes and more (10 ms and more on a busy disk), which once a second would show in the slowest hundredth.
+const walFinish = 4
+
 // liteWriter is the writer's connection.
 type liteWriter struct {
 	*liteConn
@@ -130,15 +134,20 @@ func (k *checkpointer) run() {
 }
 
 // shorten copies the WAL back beside the writer. While the writer goes on, a checkpoint never reaches the
-// WAL's end, and the WAL would grow for ever: so the writer copies the few pages left between two transactions.
+// WAL's end, and the WAL would grow for ever: so at a calm moment, or when it is long, the writer copies the few pages left
+// between two transactions.
 func (k *checkpointer) shorten() {
 	if k.do(sqlite3.SQLITE_CHECKPOINT_PASSIVE) != nil {
+		return
+	}
+	long := k.frames.Load() >= walFinish*k.e.o.walPages
+	if long && k.do(sqlite3.SQLITE_CHECKPOINT_PASSIVE) != nil { // what came meanwhile: less is left for the writer
 		return
 	}
 	done := make(chan struct{})
 	finish := func(c writeConn) {
 		defer close(done)
-		if w, ok := c.(*liteWriter); ok {
+		if w, ok := c.(*liteWriter); ok && (long || k.w.calm()) {
 			k.failed(w.checkpointErr())
 		}
 	}

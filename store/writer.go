@@ -201,6 +201,9 @@ func (w *writer) linger(batch []*request) []*request {
 	return batch
 }
 
+// calm reports whether few would notice a pause; only the writer's goroutine may ask.
+func (w *writer) calm() bool { return w.rate < 500 && len(w.queue) == 0 }
+
 // transaction runs a batch in one transaction and answers every request of it.
 func (w *writer) transaction(batch []*request) {
 	ran, err := w.runBatch(batch)
