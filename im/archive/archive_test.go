@@ -341,3 +341,24 @@ func TestMigrations_areDated(t *testing.T) {
 		t.Errorf("%v %v", names, err)
 	}
 }
+
+// The mark says up to where a crash need not look. Also the very first message of a data set is behind it while it is
+// with a session that has not confirmed it.
+func TestLedger_markStaysBehindWhatIsOpen(t *testing.T) {
+	a, _ := open(t, storetest.SQLite(t))
+	first, second := entry(alice, bob, "1"), entry(alice, bob, "2")
+	add(t, a, first, second)
+	l := NewLedger(a, a.Last, slog.New(slog.DiscardHandler))
+	l.settled = 0 // as it was before they were sent
+	l.Track(bob, &session.Frame{Pos: first.Pos, Offline: true})
+	l.Track(bob, &session.Frame{Pos: second.Pos, Offline: true})
+	if _, _, mark := l.collect(func(tracked) bool { return false }); mark != 0 {
+		t.Errorf("both open: settled up to %s, want 0", mark)
+	}
+	if _, _, mark := l.collect(func(e tracked) bool { return e.pos == second.Pos }); mark != 0 {
+		t.Errorf("the first open: settled up to %s, want 0", mark)
+	}
+	if park, _, mark := l.collect(func(e tracked) bool { return e.pos == first.Pos }); mark != 1 || len(park) != 1 {
+		t.Errorf("the second open: settled up to %s, want 1", mark)
+	}
+}

@@ -157,7 +157,7 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	defer l.mu.Unlock()
 	strike, l.taken = l.taken, nil
 	keep := l.open[:0]
-	mark = session.Pos(0)
+	mark, left := fanned, false
 	for _, e := range l.open {
 		if e.f.Taken() {
 			continue
@@ -167,15 +167,12 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 			if !e.f.Taken() { // see session.Frame.Park
 				park = append(park, e)
 			}
-		} else if mark == 0 {
-			mark = e.pos - 1
+		} else if !left {
+			mark, left = e.pos-1, true // which may be 0: nothing is settled
 		}
 		keep = append(keep, e)
 	}
 	clear(l.open[len(keep):])
 	l.open = keep
-	if mark == 0 {
-		mark = fanned
-	}
 	return park, strike, max(mark, l.settled)
 }

@@ -62,7 +62,7 @@ func plan(j *judged, origin *session.Session, f facts) (*planned, *stanza.Error)
 		return p, nil // recorded, but in nobody's own archive (XEP-0313 §6.1.1, XEP-0334 §4.2)
 	}
 	p.views(st, h)
-	p.out.Keep = true
+	p.out.Keep, p.out.Shown = true, !h.noPermanent
 	if !f.Live && !(st.To.IsFull() && f.Bound) {
 		p.entry.Waiting = st.To.Bare()
 		p.out.Parked = true

@@ -16,6 +16,8 @@ type Message struct {
 	Carbons bool
 	// Keep: a recipient without a live session finds it waiting (XEP-0160).
 	Keep bool
+	// Shown: the sender's archive has it too (XEP-0313 §5.1).
+	Shown bool
 	// Parked: the commit has already written it down as waiting.
 	Parked bool
 }
@@ -25,13 +27,15 @@ type Message struct {
 func (t *Table) Message(m *Message) {
 	to := m.Stanza.To
 	d := delivery{m: m}
-	if m.Pos != 0 {
-		t.fanned.Store(uint64(m.Pos)) // before sessions are looked up, see BeginCatchUp
-	}
 	if m.Keep && !m.Parked {
-		// Before sessions are looked up too: one that begins to catch up now
-		// finds the message here or is found catching up below.
+		// Before Fanned says that it was handed out: the ledger believes that
+		// everything up to there was tracked, and settles it.
 		t.cfg.Ledger.Track(to.Bare(), d.frame())
+	}
+	if m.Pos != 0 {
+		// Before sessions are looked up: one that begins to catch up now reads
+		// the message or is found catching up below, see BeginCatchUp.
+		t.fanned.Store(uint64(m.Pos))
 	}
 	if a := t.account(to.Bare()); a != nil {
 		a.mu.Lock()
@@ -104,7 +108,9 @@ func (d *delivery) copies(t *Table, a *account, kind string, own jid.JID, but *s
 next:
 	for _, s := range a.sessions {
 		is := s.Standing()
-		if s == but || !is.Carbons {
+		// A session that has not announced itself gets none yet: what waits for
+		// it comes first, in order.
+		if s == but || !is.Carbons || !is.Available && !is.Catching {
 			continue
 		}
 		for _, g := range d.got {
@@ -124,12 +130,21 @@ next:
 	}
 }
 
+// archivedFor says whether an account's archive has the message. Only then it has an
+// id there: a client asks for what came after the newest id it knows (XEP-0313 §5.1.1).
+func (m *Message) archivedFor(owner jid.JID) bool {
+	if m.Pos == 0 || !m.Keep {
+		return false
+	}
+	return m.Shown || owner == m.Stanza.To.Bare()
+}
+
 // encodeMessage adds the recipient's archive id (XEP-0359 §2.1).
 func encodeMessage(m *Message) *session.Frame {
 	st := m.Stanza
 	dst, nameEnd := st.AppendStart(make([]byte, 0, st.Size()+96))
 	dst = append(dst, st.Content...)
-	if m.Pos != 0 {
+	if m.archivedFor(st.To.Bare()) {
 		dst = AppendStanzaID(dst, st.To.Bare(), m.Pos)
 	}
 	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message,
@@ -159,7 +174,7 @@ func encodeCarbon(m *Message, kind string, own, to jid.JID) *session.Frame {
 	dst = append(dst, kind...)
 	dst = append(dst, ` xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`...)
 	dst = AppendForwarded(dst, st, func(b []byte) []byte {
-		if m.Pos == 0 {
+		if !m.archivedFor(own) {
 			return b
 		}
 		return AppendStanzaID(b, own, m.Pos)
