@@ -142,7 +142,7 @@ func (d *decoder) control(st *c2s.Stream, op gobwas.OpCode, b []byte, head, leng
 		if len(p) >= 2 {
 			code = gobwas.StatusCode(binary.BigEndian.Uint16(p))
 		}
-		if len(p) == 1 || len(p) >= 2 && code.IsNotUsed() {
+		if len(p) == 1 || len(p) >= 2 && (code.IsNotUsed() || code.IsProtocolReserved()) {
 			return 0, fail(st, gobwas.StatusProtocolError) // RFC 6455 §7.4.1
 		}
 		// A page that is left or loaded anew ends like this: the session may be resumed.
