@@ -190,6 +190,9 @@ func TestDisk_flushFails(t *testing.T) {
 	if err := dave.WaitAcked(patience, sent); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := erin.Take(patience, func(n *client.Node) bool { return n.Body() == "before" }); err != nil {
+		t.Fatal(err)
+	}
 	erin.Drain()
 	bad := inject(t, s.Pid, "fsync,fdatasync", "error=EIO")
 	began := time.Now()
