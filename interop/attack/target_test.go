@@ -63,7 +63,7 @@ type place struct {
 
 // common is the server that tests share; used says that there is one.
 var (
-	common = sync.OnceValues(func() (*place, error) { used.Store(true); return open(250) })
+	common = sync.OnceValues(func() (*place, error) { used.Store(true); return open(400) })
 	used   atomic.Bool
 )
 
