@@ -77,6 +77,11 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 	defer a.mu.Unlock()
 	var b *batch
 	err := a.db.Write(ctx, func(tx *store.Tx) error {
+		if a.stale {
+			if err := a.load(tx); err != nil {
+				return err
+			}
+		}
 		b = a.newBatch(entries)
 		return b.write(tx, false)
 	})
@@ -98,7 +103,7 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
-	a.last, a.lastAt = b.last, b.lastAt
+	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped
 	if len(a.convs) > convCache {
 		clear(a.convs)
 	}
@@ -110,6 +115,7 @@ func (a *Archive) adopt(b *batch) {
 // settleDoubt finds out whether a transaction whose commit was cut off took
 // place: its last new record is there with its seal, or it is not.
 func (a *Archive) settleDoubt(ctx context.Context, b *batch, cause error) error {
+	a.stale = true
 	if a.db.Err() != nil || b.probe == nil {
 		return errors.Join(ErrUnknown, cause)
 	}
@@ -120,6 +126,7 @@ func (a *Archive) settleDoubt(ctx context.Context, b *batch, cause error) error 
 		})
 		switch {
 		case err == nil && string(seal) == string(b.probe):
+			a.stale = false
 			return nil
 		case err == nil || errors.Is(err, store.ErrNoRows):
 			return cause
@@ -135,6 +142,7 @@ type batch struct {
 	entries []*Entry
 	last    session.Pos
 	lastAt  int64
+	stepped int64
 	convs   map[string]*conversation
 	probe   []byte // seal of the last record
 
@@ -142,7 +150,7 @@ type batch struct {
 }
 
 func (a *Archive) newBatch(entries []*Entry) *batch {
-	return &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, convs: make(map[string]*conversation)}
+	return &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, stepped: a.stepped, convs: make(map[string]*conversation)}
 }
 
 // write inserts the batch. The first try assumes that nothing was sent before;
@@ -202,6 +210,9 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 	if at < b.lastAt && b.lastAt-at < int64(time.Hour/time.Microsecond) {
 		at = b.lastAt
 	}
+	if at < b.lastAt {
+		b.stepped = max(b.stepped, b.lastAt)
+	}
 	b.lastAt = at
 	e.Pos, e.At, e.Again = b.last, time.UnixMicro(at).UTC(), false
 
@@ -255,6 +266,11 @@ func (b *batch) insert(tx *store.Tx) error {
 	}
 	if int(n) != len(b.records)/11 {
 		return errAgain
+	}
+	if b.stepped != b.a.stepped {
+		if _, err := tx.Exec(sqlStep, b.stepped); err != nil {
+			return err
+		}
 	}
 	if _, err := insertRows(tx, sqlView, 3, b.views, ""); err != nil {
 		return err

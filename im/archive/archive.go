@@ -30,10 +30,12 @@ type Archive struct {
 	db  *store.DB
 	now func() time.Time
 
-	mu     sync.Mutex // one writer per log
-	last   session.Pos
-	lastAt int64
-	convs  map[string]*conversation
+	mu      sync.Mutex // one writer per log
+	last    session.Pos
+	lastAt  int64
+	stepped int64 // the latest time any record had when time went back
+	stale   bool  // what was written last is not known
+	convs   map[string]*conversation
 }
 
 // conversation is what the writer has to know of one.
@@ -52,6 +54,9 @@ const (
 	sqlRecover = `INSERT INTO waiting (owner, pos)
 		SELECT v.owner, v.pos FROM view v JOIN record r ON r.pos = v.pos
 		WHERE r.pos > $1 AND v.flags >= 2 ON CONFLICT (owner, pos) DO NOTHING`
+	sqlStepped = `SELECT value FROM archive_mark WHERE name = 'stepped'`
+	sqlStep    = `INSERT INTO archive_mark (name, value) VALUES ('stepped', $1)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 	sqlSettle = `INSERT INTO archive_mark (name, value) VALUES ('settled', $1)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
@@ -61,14 +66,14 @@ const (
 func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, error) {
 	a := &Archive{db: db, now: now, convs: make(map[string]*conversation)}
 	err := db.Write(ctx, func(tx *store.Tx) error {
-		var last, mark int64
-		if err := tx.Row(sqlLast).Scan(&last, &a.lastAt); err != nil && !errors.Is(err, store.ErrNoRows) {
+		if err := a.load(tx); err != nil {
 			return err
 		}
+		var mark int64
+		last := int64(a.last)
 		if err := tx.Row(sqlMark).Scan(&mark); err != nil && !errors.Is(err, store.ErrNoRows) {
 			return err
 		}
-		a.last = session.Pos(last)
 		if mark >= last {
 			return nil
 		}
@@ -82,6 +87,20 @@ func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, er
 		return nil, fmt.Errorf("archive: open: %w", err)
 	}
 	return a, nil
+}
+
+// load reads where the log ends; nothing else is known then.
+func (a *Archive) load(tx *store.Tx) error {
+	var last, at, stepped int64
+	if err := tx.Row(sqlLast).Scan(&last, &at); err != nil && !errors.Is(err, store.ErrNoRows) {
+		return err
+	}
+	if err := tx.Row(sqlStepped).Scan(&stepped); err != nil && !errors.Is(err, store.ErrNoRows) {
+		return err
+	}
+	a.last, a.lastAt, a.stepped, a.stale = session.Pos(last), at, stepped, false
+	clear(a.convs)
+	return nil
 }
 
 // Last is the position of the newest record.

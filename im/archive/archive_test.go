@@ -193,7 +193,7 @@ func TestRead_pages(t *testing.T) {
 			{"after the end", Query{Max: 9, Start: start.Add(time.Hour)}, "[]", true},
 			{"two messages cut by bytes", Query{Max: 9, MaxBytes: 70}, "[0 1]", false},
 			{"one message whatever its size", Query{Max: 9, MaxBytes: 1}, "[0]", false},
-			{"ids", Query{IDs: []session.Pos{9, 2}}, "[1 8]", true},
+			{"ids", Query{Max: 9, IDs: []session.Pos{9, 2}}, "[1 8]", true},
 		}
 		for _, tc := range cases {
 			tc.q.Owner = own
@@ -203,7 +203,7 @@ func TestRead_pages(t *testing.T) {
 			}
 		}
 		// XEP-0313 §4.3.1: what is not in this archive is an error.
-		for _, q := range []Query{{Owner: own, Max: 3, After: 99}, {Owner: bob, Max: 3, Before: 2}, {Owner: bob, IDs: []session.Pos{2}}} {
+		for _, q := range []Query{{Owner: own, Max: 3, After: 99}, {Owner: bob, Max: 3, Before: 2}, {Owner: bob, Max: 9, IDs: []session.Pos{2}}} {
 			if _, err := a.Read(t.Context(), q); !errors.Is(err, ErrNotFound) {
 				t.Errorf("%+v: %v", q, err)
 			}
@@ -289,7 +289,7 @@ func TestOpen_afterACrashUnsettledMessagesWait(t *testing.T) {
 				t.Errorf("%s: %d wait (%v), want %d", owner, n, err, want)
 			}
 		}
-		if err := b.Skip(t.Context(), bob, b.Last()); err != nil {
+		if err := b.Skip(t.Context(), bob, 0, b.Last()); err != nil {
 			t.Fatal(err)
 		}
 		if n, _ := b.WaitingCount(t.Context(), bob); n != 0 {

@@ -83,39 +83,67 @@ func (m mam) query(ctx context.Context, iq *im.IQ) (*elem.Element, error) {
 	}
 	upto := m.routes.Fanned() // before the read: later ones the session gets as they come
 	if countOnly {
-		n, err := m.a.Count(ctx, q.Owner)
+		n, err := m.a.Count(ctx, q)
 		if err != nil {
-			return nil, err
+			return nil, refused(err)
 		}
 		return fin(Page{}, int(n)), nil
 	}
 	frames, bytes, _ := iq.Session.Room()
+	q.Around = len(result(q.Owner, iq.From, iq.Payload.Attr("queryid"), &Kept{Stanza: []byte("<message></message>")}).Bytes)
 	q.Max = min(q.Max, frames-8)
-	q.MaxBytes = bytes / 2 // what is wrapped around each message needs room too
-	if q.Max < 1 {
-		return nil, stanza.Fail("resource-constraint", "acknowledge what was sent before asking for more of the archive").WithType("wait")
+	q.MaxBytes = bytes / 4 * 3 // the rest of the queue stays for what else comes
+	if q.Max < 1 || q.MaxBytes < q.Around {
+		return nil, noRoom()
 	}
 	p, err := m.a.Read(ctx, q)
-	if errors.Is(err, ErrNotFound) {
-		// XEP-0313 §4.3.1
-		return nil, stanza.Fail("item-not-found", "there is no message of that id in this archive")
-	}
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
+	}
+	if len(p.Messages) == 1 && len(p.Messages[0].Stanza)+q.Around > q.MaxBytes {
+		return nil, noRoom()
 	}
 	m.send(iq, p, flip)
-	if q.reachesEnd(p) {
-		iq.Session.Switch(func(f *session.Flags) { f.Archive, f.ArchivePos = true, upto })
-	}
+	iq.Session.Switch(func(f *session.Flags) { q.note(f, p, upto) })
 	return fin(p, -1), nil
 }
 
-// reachesEnd says that after this page the client knows the archive's end.
-func (q *Query) reachesEnd(p Page) bool {
-	if !q.With.IsZero() || !q.End.IsZero() || len(q.IDs) > 0 || q.Before != 0 {
-		return false
+func noRoom() error {
+	return stanza.Fail("resource-constraint", "acknowledge what was sent before asking for more of the archive").WithType("wait")
+}
+
+// refused is XEP-0313 §4.3.1: an id that is not in the archive.
+func refused(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return stanza.Fail("item-not-found", "there is no message of that id in this archive")
 	}
-	return q.Backwards || p.Complete
+	return err
+}
+
+// note keeps in mind which part of the archive a client has read, if it is the
+// one up to the end: what waits there need not be sent again.
+func (q *Query) note(f *session.Flags, p Page, upto session.Pos) {
+	if !q.With.IsZero() || !q.End.IsZero() || len(q.IDs) > 0 || q.Before != 0 {
+		return
+	}
+	from := upto + 1 // nothing
+	if len(p.Messages) > 0 {
+		from = p.Messages[0].Pos
+	}
+	switch {
+	case q.Backwards && !p.Complete: // the newest only
+	case q.After != 0 && q.After == f.ArchiveLast: // the next page
+		from = f.ArchiveFrom
+	case q.After != 0 || q.Start.IsZero(): // it says that it has what came before
+		from = 0
+	}
+	f.ArchiveFrom = from
+	if f.Archive = q.Backwards || p.Complete; f.Archive {
+		f.ArchivePos = upto
+	}
+	if n := len(p.Messages); n > 0 {
+		f.ArchiveLast = p.Messages[n-1].Pos
+	}
 }
 
 func (m mam) send(iq *im.IQ, p Page, flip bool) {
@@ -213,27 +241,38 @@ func (m mam) parse(iq *im.IQ) (q Query, countOnly, flip bool, err error) {
 		q.Max = min(set.Max, maxPage)
 	}
 	q.Backwards = set.Backwards
-	if err := readID(set.After, &q.After); err != nil {
-		return q, false, false, err
-	}
-	if err := readID(set.Before, &q.Before); err != nil {
+	if err := errors.Join(q.readAfter(set.After), q.readBefore(set.Before)); err != nil {
 		return q, false, false, err
 	}
 	return q, set.Max == 0, iq.Payload.Child(Space, "flip-page") != nil, nil
 }
 
-// readID reads an archive id into the tighter of two bounds.
-func readID(s string, into *session.Pos) error {
+// readAfter and readBefore take an archive id as a bound, if it is the tighter
+// one: form and result set may both give one, and both hold (XEP-0313 §4.1.5).
+func (q *Query) readAfter(s string) error {
+	id, err := readID(s)
+	q.After = max(q.After, id)
+	return err
+}
+
+func (q *Query) readBefore(s string) error {
+	id, err := readID(s)
+	if id != 0 && (q.Before == 0 || id < q.Before) {
+		q.Before = id
+	}
+	return err
+}
+
+// readID reads an archive id; an empty one is zero.
+func readID(s string) (session.Pos, error) {
 	if s == "" {
-		return nil
+		return 0, nil
 	}
 	p, ok := session.ParsePos(s)
 	if !ok {
-		// XEP-0313 §4.3.1: ids are ours to make, so this one names nothing.
-		return stanza.Fail("item-not-found", "there is no message of that id in this archive")
+		return 0, refused(ErrNotFound) // ids are ours to make, so this one names nothing
 	}
-	*into = p
-	return nil
+	return p, nil
 }
 
 func (q *Query) readForm(f *form.Form) error {
@@ -256,13 +295,13 @@ func (q *Query) readForm(f *form.Form) error {
 		case "end":
 			q.End, err = parseTime(v)
 		case "after-id":
-			err = readID(v, &q.After)
+			err = q.readAfter(v)
 		case "before-id":
-			err = readID(v, &q.Before)
+			err = q.readBefore(v)
 		case "ids":
 			for _, v := range fd.Values {
-				var id session.Pos
-				if err := readID(v, &id); err != nil {
+				id, err := readID(v)
+				if err != nil {
 					return err
 				}
 				q.IDs = append(q.IDs, id)

@@ -22,7 +22,8 @@ type Query struct {
 	Before     session.Pos // exclusive; zero: the end
 	Backwards  bool        // the last Max instead of the first
 	Max        int
-	MaxBytes   int           // a page is cut off here, but holds one message at least
+	MaxBytes   int           // a page is cut off here, but holds one message at least; 0: no limit
+	Around     int           // bytes a message takes beside its own
 	IDs        []session.Pos // these and no others
 }
 
@@ -98,85 +99,115 @@ func (q *Query) check(tx *store.Tx) error {
 }
 
 func (q *Query) read(tx *store.Tx) (Page, error) {
+	text, args, err := q.text(tx)
+	if text == "" || err != nil {
+		return Page{Complete: true}, err
+	}
+	order := "ASC LIMIT $6"
+	if q.Backwards {
+		order = "DESC LIMIT $6"
+	}
+	args[5] = q.Max + 1
+	var in cutter
+	all, err := scanSome(tx, func(k *Kept) bool { return !in.takes(q, k) }, text+order, args...)
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Complete: len(all) == in.n}
+	p.Messages = all[:in.n]
+	if q.Backwards {
+		slices.Reverse(p.Messages)
+	}
+	return p, nil
+}
+
+// cutter says how much goes into a page.
+type cutter struct{ n, bytes int }
+
+// takes says whether the next message still belongs to the page.
+func (c *cutter) takes(q *Query, k *Kept) bool {
+	c.bytes += len(k.Stanza) + q.Around
+	if c.n == q.Max || c.n > 0 && q.MaxBytes > 0 && c.bytes > q.MaxBytes {
+		return false
+	}
+	c.n++
+	return true
+}
+
+// text is the query without its order, and its arguments; $6 is left to the
+// caller. It is empty if there can be nothing.
+func (q *Query) text(tx *store.Tx) (string, []any, error) {
 	after, before := int64(q.After), int64(math.MaxInt64)
 	if q.Before != 0 {
 		before = int64(q.Before)
 	}
-	start, end := int64(0), int64(math.MaxInt64)
+	start, end := int64(math.MinInt64), int64(math.MaxInt64)
 	if !q.Start.IsZero() {
 		start = q.Start.UnixMicro()
-		// Times are almost in the order of positions (append.go), so the page need
-		// not be searched for from the beginning of the archive.
-		var from int64
-		switch err := tx.Row(sqlFrom, start).Scan(&from); {
-		case errors.Is(err, store.ErrNoRows):
-			return Page{Complete: true}, nil
-		case err != nil:
-			return Page{}, err
+		from, err := startsAt(tx, start)
+		if errors.Is(err, store.ErrNoRows) {
+			return "", nil, nil
+		}
+		if err != nil {
+			return "", nil, err
 		}
 		after = max(after, from-1)
 	}
 	if !q.End.IsZero() {
 		end = q.End.UnixMicro()
 	}
-	order := "ASC LIMIT $6"
-	if q.Backwards {
-		order = "DESC LIMIT $6"
+	args := []any{q.Owner.String(), after, before, start, end, int64(math.MaxInt64)}
+	if q.With.IsZero() {
+		return sqlAll, args, nil
 	}
-	args := []any{q.Owner.String(), after, before, start, end, q.Max + 1}
-	text := sqlAll
-	if !q.With.IsZero() {
-		var conv int64
-		switch err := tx.Row(sqlConvID, Pair(q.Owner, q.With)).Scan(&conv); {
-		case errors.Is(err, store.ErrNoRows):
-			return Page{Complete: true}, nil
-		case err != nil:
-			return Page{}, err
-		}
-		full := ""
-		if q.With.IsFull() {
-			full = q.With.String()
-		}
-		text, args = sqlWith, append(args, conv, full)
+	var conv int64
+	err := tx.Row(sqlConvID, Pair(q.Owner, q.With)).Scan(&conv)
+	if errors.Is(err, store.ErrNoRows) {
+		return "", nil, nil
 	}
-	all, err := scanKept(tx, text+order, args...)
-	if err != nil {
-		return Page{}, err
+	full := ""
+	if q.With.IsFull() {
+		full = q.With.String()
 	}
-	return q.cut(all), nil
+	return sqlWith, append(args, conv, full), err
 }
 
-// cut makes a page of one row more than was asked for.
-func (q *Query) cut(all []Kept) Page {
-	p := Page{Complete: len(all) <= q.Max}
-	bytes := 0
-	for i, k := range all {
-		bytes += len(k.Stanza)
-		if i == q.Max || (i > 0 && q.MaxBytes > 0 && bytes > q.MaxBytes) {
-			p.Complete = false
-			all = all[:i]
-			break
-		}
+// startsAt is the first position that can have a time. Times are almost in the
+// order of positions (append.go), so that a page need not be searched for from
+// the beginning of the archive. Behind a time from before a step back of the
+// clock nothing is known: every position may have it.
+func startsAt(tx *store.Tx, start int64) (from int64, err error) {
+	var stepped int64
+	if err := tx.Row(sqlStepped).Scan(&stepped); err != nil && !errors.Is(err, store.ErrNoRows) {
+		return 0, err
 	}
-	if q.Backwards {
-		slices.Reverse(all)
+	if start <= stepped {
+		return 0, nil
 	}
-	p.Messages = all
-	return p
+	err = tx.Row(sqlFrom, start).Scan(&from)
+	return from, err
 }
 
-// readIDs is the "ids" field of mam:2#extended: all of them or an error.
+// readIDs is the "ids" field of mam:2#extended: all of them or an error; as many
+// as there is room for, the rest may be asked for behind the last.
 func readIDs(tx *store.Tx, q Query) (Page, error) {
 	ids := slices.Clone(q.IDs)
 	slices.Sort(ids)
-	p := Page{Complete: true}
+	p, in := Page{Complete: true}, cutter{}
 	for _, id := range slices.Compact(ids) {
+		if id <= q.After || q.Before != 0 && id >= q.Before {
+			continue
+		}
 		k, err := scanKept(tx, sqlOne, q.Owner.String(), int64(id))
 		if err != nil {
 			return Page{}, err
 		}
 		if len(k) == 0 {
 			return Page{}, ErrNotFound
+		}
+		if !in.takes(&q, &k[0]) {
+			p.Complete = false
+			break
 		}
 		p.Messages = append(p.Messages, k[0])
 	}
@@ -198,12 +229,30 @@ func (a *Archive) Edges(ctx context.Context, owner jid.JID) (first, last []Kept,
 	return first, last, err
 }
 
-// Count is how many messages an owner's archive shows. It reads them all, so
-// it is made only when a client asks for nothing else (XEP-0059 §2.7).
-func (a *Archive) Count(ctx context.Context, owner jid.JID) (n int64, err error) {
-	err = a.db.Read(ctx, func(tx *store.Tx) error { return tx.Row(sqlViews, owner.String()).Scan(&n) })
-	if err != nil {
-		return 0, fmt.Errorf("archive: count: %w", err)
+// Count is how many messages of an owner's archive a query is about. It looks at
+// them all, so it is made only when a client asks for nothing else (XEP-0059 §2.7).
+func (a *Archive) Count(ctx context.Context, q Query) (n int64, err error) {
+	err = a.db.Read(ctx, func(tx *store.Tx) error {
+		if len(q.IDs) > 0 {
+			q.Max = len(q.IDs)
+			p, err := readIDs(tx, q)
+			n = int64(len(p.Messages))
+			return err
+		}
+		if err := q.check(tx); err != nil {
+			return err
+		}
+		if q.With.IsZero() && q.Start.IsZero() && q.End.IsZero() && q.After == 0 && q.Before == 0 {
+			return tx.Row(sqlViews, q.Owner.String()).Scan(&n)
+		}
+		text, args, err := q.text(tx)
+		if text == "" || err != nil {
+			return err
+		}
+		return tx.Row("SELECT count(*) FROM ("+text+"ASC LIMIT $6) AS page", args...).Scan(&n)
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("archive: count: %w", err)
 	}
-	return n, nil
+	return n, err
 }

@@ -13,7 +13,8 @@ import (
 const (
 	sqlNext = `SELECT w.pos, r.at, r.stanza FROM waiting w JOIN record r ON r.pos = w.pos
 		WHERE w.owner = $1 AND w.pos > $2 AND w.pos <= $3 AND r.stanza IS NOT NULL ORDER BY w.pos LIMIT $4`
-	sqlSkip  = `DELETE FROM waiting WHERE owner = $1 AND pos <= $2`
+	sqlSkip = `DELETE FROM waiting WHERE owner = $1 AND pos >= $2 AND pos <= $3
+		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = waiting.pos AND v.flags IN (1, 3))`
 	sqlCount = `SELECT count(*) FROM waiting WHERE owner = $1`
 )
 
@@ -39,11 +40,12 @@ func (a *Archive) Waiting(ctx context.Context, owner jid.JID, after, upto sessio
 	return out, nil
 }
 
-// Skip forgets what waits for an account up to a position: its client has read
-// the archive itself.
-func (a *Archive) Skip(ctx context.Context, owner jid.JID, upto session.Pos) error {
+// Skip forgets what waits for an account between two positions: its client has
+// read that part of the archive itself. What waits but is not shown there
+// (XEP-0334 §4.1) goes on waiting.
+func (a *Archive) Skip(ctx context.Context, owner jid.JID, from, upto session.Pos) error {
 	err := a.db.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(sqlSkip, owner.String(), int64(upto))
+		_, err := tx.Exec(sqlSkip, owner.String(), int64(from), int64(upto))
 		return err
 	})
 	if err != nil {
@@ -63,6 +65,11 @@ func (a *Archive) WaitingCount(ctx context.Context, owner jid.JID) (n int64, err
 
 // scanKept runs a query for (pos, at, stanza).
 func scanKept(tx *store.Tx, q string, args ...any) ([]Kept, error) {
+	return scanSome(tx, func(*Kept) bool { return false }, q, args...)
+}
+
+// scanSome is scanKept up to the row that is one too many; it comes too.
+func scanSome(tx *store.Tx, enough func(*Kept) bool, q string, args ...any) ([]Kept, error) {
 	rows, err := tx.Query(q, args...)
 	if err != nil {
 		return nil, err
@@ -77,6 +84,9 @@ func scanKept(tx *store.Tx, q string, args ...any) ([]Kept, error) {
 		}
 		k.Pos, k.At = session.Pos(pos), time.UnixMicro(at).UTC()
 		out = append(out, k)
+		if enough(&out[len(out)-1]) {
+			break
+		}
 	}
 	return out, rows.Err()
 }

@@ -43,7 +43,7 @@ func (p *Path) available(ctx context.Context, s *session.Session, st *stanza.Sta
 		}
 		s.Rest()
 	case begun && len(c.page) == 0 && c.err == nil:
-		s.GoLive(c.last)
+		s.GoLive(max(c.last, c.known))
 	case begun:
 		p.catchUp.Go(func() { c.run(p.ctx) })
 	}
@@ -61,13 +61,14 @@ func negative(st *stanza.Stanza) bool {
 // fast as the client takes it. Then the session is live: what came meanwhile has
 // been kept back in the order of the log.
 type catchUp struct {
-	p    *Path
-	s    *session.Session
-	own  jid.JID
-	upto session.Pos
-	last session.Pos // read so far
-	page []archive.Kept
-	err  error // why the page could not be read
+	p     *Path
+	s     *session.Session
+	own   jid.JID
+	upto  session.Pos
+	last  session.Pos // read so far
+	known session.Pos // the client has read the archive up to here
+	page  []archive.Kept
+	err   error // why the page could not be read
 }
 
 // first reads the first page. Mostly nothing waits, and the session is live
@@ -85,9 +86,9 @@ func (c *catchUp) skipRead(ctx context.Context) {
 	if !f.Archive {
 		return
 	}
-	c.last = f.ArchivePos
-	if err := c.p.cfg.Archive.Skip(ctx, c.own, f.ArchivePos); err != nil {
-		// They stay waiting: the next session gets them once more.
+	c.known = f.ArchivePos
+	if err := c.p.cfg.Archive.Skip(ctx, c.own, f.ArchiveFrom, f.ArchivePos); err != nil {
+		// They stay waiting, and come once more.
 		c.p.cfg.Log.Warn("deliver: messages read from the archive still wait", "err", err)
 	}
 }
@@ -116,7 +117,7 @@ func (c *catchUp) run(ctx context.Context) {
 			c.last = c.page[i].Pos
 		}
 		if len(c.page) < waitingPage {
-			c.s.GoLive(c.last)
+			c.s.GoLive(max(c.last, c.known))
 			return
 		}
 		c.next(ctx)

@@ -34,10 +34,11 @@ type Flags struct {
 	Carbons    bool // XEP-0280 §4
 	Inactive   bool // XEP-0352 §3
 	Blocklist  bool // asked for the block list, gets its pushes (XEP-0191 §3.2)
-	// Archive says that the client reads the archive itself, so that waiting
-	// messages up to ArchivePos need not be sent to it.
-	Archive    bool
-	ArchivePos Pos
+	// Archive says that the client has read the archive itself up to the end, so
+	// that waiting messages from ArchiveFrom to ArchivePos need not be sent to it.
+	Archive                 bool
+	ArchiveFrom, ArchivePos Pos
+	ArchiveLast             Pos // the newest of its last page: it may read on from there
 }
 
 // Session is one bound resource.
