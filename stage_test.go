@@ -47,6 +47,8 @@ func TestStage_failureEndsWithTheReason(t *testing.T) {
 		{"a Go test", "echo '--- FAIL: TestX (0.00s)'; echo '    x_test.go:1: no'; echo FAIL; echo 'ok  pkg 1s'; exit 1", "FAILED: s: --- FAIL: TestX (0.00s)"},
 		{"a race", "echo 'WARNING: DATA RACE'; echo bye; exit 66", "FAILED: s: WARNING: DATA RACE"},
 		{"a tool", "echo 'doing'; echo 'error: no such thing'; exit 2", "FAILED: s: error: no such thing"},
+		{"a finding", "echo checking; echo 'a/b.go:3:2: unused'; echo 'make[1]: *** [Makefile:1: lint] Error 1'; exit 2", "FAILED: s: a/b.go:3:2: unused"},
+		{"a package that does not build", "echo 'ok  a 1s'; echo 'FAIL\tb [build failed]'; echo FAIL; exit 1", "FAILED: s: FAIL\tb [build failed]"},
 		{"the last words", "echo 'doing'; echo 'gave up'; exit 3", "FAILED: s: gave up"},
 		{"nothing said", "exit 4", "FAILED: s: exit status 4, no output"},
 	}
