@@ -202,13 +202,16 @@ func idle(ctx context.Context, bin string, n, contacts int) error {
 // steady waits until the server's memory has stopped falling: the garbage of
 // the logins goes back to the system in the background.
 func steady(ctx context.Context, pid int) (int64, error) {
-	last := int64(1 << 62)
+	last, same := int64(1<<62), 0
 	for range 60 {
 		rss, err := RSS(pid)
 		if err != nil {
 			return 0, err
 		}
-		if rss > last-last/500 {
+		if same++; rss < last-last/500 {
+			same = 0
+		}
+		if same == 6 { // half a minute
 			return rss, nil
 		}
 		last = rss

@@ -59,13 +59,14 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	return serve(ctx, cfg, Options{Version: o.Version, Out: o.Out, Log: o.Log}, ac, sampleCompany)
 }
 
-// sampleCompany makes the demo's people at the first start.
+// sampleCompany makes the demo's people at the first start. If that was cut
+// short, the history, which comes last, is not there, and it is made whole.
 func sampleCompany(ctx context.Context, c *core, e *edges, out io.Writer) error {
 	n, err := c.accounts.Count(ctx)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
+	if n == 0 || c.archive.Last() == 0 {
 		if err := c.populate(ctx); err != nil {
 			return fmt.Errorf("demo: sample company: %w", err)
 		}
@@ -93,7 +94,7 @@ func (c *core) populate(ctx context.Context) error {
 		}
 		who[p.user] = j
 		err = c.accounts.Create(ctx, j, demoPassword, account.Options{Name: p.name, Admin: p.user == "admin"})
-		if err != nil {
+		if err != nil && !errors.Is(err, account.ErrExists) {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/parlance-im/parlance/im/account"
 )
@@ -57,16 +58,17 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var aside sync.WaitGroup
+	defer aside.Wait()
 	defer cancel(nil)
-	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
-	go live.run(ctx, o.Reload) // ends with ctx
-	go func() {
+	aside.Go(func() { tidyMemory(ctx) })
+	aside.Go(func() {
 		select {
 		case <-c.db.Failed(): // HARDENING F3: no acknowledgement ever again from this process
 			cancel(c.db.Err())
 		case <-ctx.Done():
 		}
-	}()
+	})
 	err = e.run(ctx)
 	if cause := c.db.Err(); cause != nil {
 		return errors.Join(err, cause)
