@@ -70,7 +70,7 @@ func inject(t *testing.T, pid int, calls, fault string) *injury {
 
 // heal detaches: from now on system calls work again.
 func (i *injury) heal() {
-	_ = i.cmd.Process.Signal(syscall.SIGINT)
+	_ = i.cmd.Process.Signal(syscall.SIGINT) // nothing happens if it has ended already
 	select {
 	case <-i.exited:
 	case <-time.After(10 * time.Second):
@@ -152,10 +152,10 @@ func TestDisk_full(t *testing.T) {
 	} else {
 		late.Close()
 	}
+	full.heal()
 	if !full.struck() {
 		t.Fatal("no write failed: the test shows nothing")
 	}
-	full.heal()
 
 	if err := dave.Send(chat(erin.JID, "full-2", "room again")); err != nil {
 		t.Fatal(err)
@@ -210,15 +210,15 @@ func TestDisk_flushFails(t *testing.T) {
 	if got := bodies(erin.Drain()); len(got) > 0 {
 		t.Errorf("delivered though not flushed: %q", got)
 	}
-	if !bad.struck() {
-		t.Error("no flush failed: the test shows nothing")
-	}
 	gone := s.Exited(10 * time.Second)
 	t.Logf("stream ended with %v; process ended: %v, after %v", why, gone, time.Since(began).Round(time.Millisecond))
 	if !gone {
 		t.Error("the process is still there 10 s after a failed flush")
 	}
 	bad.heal()
+	if !bad.struck() {
+		t.Error("no flush failed: the test shows nothing")
+	}
 	s.Kill()
 	next, err := server.Start(context.Background(), server.Options{Reuse: s})
 	if err != nil {
