@@ -34,6 +34,7 @@ const world = {
 for (const [name, step] of scenario(world)) {
   if (only && !step.always && !name.includes(only)) continue;
   const start = performance.now();
+  const before = new Set(browser.contexts());
   try {
     await step();
     passed++;
@@ -50,6 +51,8 @@ for (const [name, step] of scenario(world)) {
           .catch(() => {});
       }
     }
+    // Guests of a failed step do not stay for the next one.
+    if (!step.always) for (const c of browser.contexts()) if (!before.has(c)) await c.close();
     if (step.always) break;
   }
 }
