@@ -16,7 +16,7 @@ import (
 // pages cost three times the CPU per row. Reading that much WAL after a crash takes about 0.1 s.
 const walPages = 8192
 
-// walFinish is how many times walPages the WAL may reach under load before it is made to start anew: 128 MiB. Starting anew
+// walFinish is how many times walPages the WAL may reach under load before it is made to start anew: 128 MiB, 0.4 s to read after a crash. Starting anew
 // holds the writer for two flushes and more (10 ms and more on a busy disk), which once a second would show in the slowest hundredth.
 const walFinish = 4
 
