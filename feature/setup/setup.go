@@ -19,6 +19,7 @@ type Accounts interface {
 	CheckToken(ctx context.Context, token string, kind account.Kind) (jid.JID, error)
 	TakeToken(ctx context.Context, token string, kind account.Kind) (jid.JID, error)
 	Create(ctx context.Context, who jid.JID, password string, o account.Options) error
+	Count(ctx context.Context) (int, error)
 }
 
 // Feature is the set-up over HTTPS.
@@ -54,12 +55,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := h.accounts.CheckToken(ctx, q.Token, account.Setup); err != nil {
+	if !h.open(ctx, q.Token) {
 		problem(w, http.StatusForbidden, "bad-token", "this is not the set-up token, or it has been used, or is over; restart the server for a new one")
 		return
 	}
 	who, err := jid.New(q.User, h.domain, "")
-	if err == nil {
+	badName := err != nil
+	if !badName {
 		err = h.accounts.Create(ctx, who, q.Password, account.Options{Name: q.Name, Admin: true})
 	}
 	var refused *account.Refused
@@ -67,9 +69,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &refused):
 		problem(w, http.StatusBadRequest, "bad-password", refused.Why)
 		return
+	case badName || errors.Is(err, account.ErrName) || errors.Is(err, account.ErrExists):
+		problem(w, http.StatusBadRequest, "bad-request", "this name can't be an account's, or is one already")
+		return
 	case err != nil:
-		h.log.Warn("setup: the first account was not made", "err", err)
-		problem(w, http.StatusBadRequest, "bad-request", "this name can't be an account's")
+		h.log.Error("setup: the first account was not made", "err", err)
+		problem(w, http.StatusInternalServerError, "internal-error", "the account could not be made; the server's log says why")
 		return
 	}
 	if _, err := h.accounts.TakeToken(ctx, q.Token, account.Setup); err != nil {
@@ -79,6 +84,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(map[string]string{"jid": who.String()})
+}
+
+// open says whether the token lets its holder in: it makes the first account, not
+// one more when somebody has made that on the machine meanwhile.
+func (h *handler) open(ctx context.Context, token string) bool {
+	if _, err := h.accounts.CheckToken(ctx, token, account.Setup); err != nil {
+		return false
+	}
+	n, err := h.accounts.Count(ctx)
+	if err != nil {
+		h.log.Error("setup: accounts can't be counted", "err", err)
+	}
+	return err == nil && n == 0
 }
 
 func problem(w http.ResponseWriter, status int, code, detail string) {

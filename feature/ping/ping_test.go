@@ -1,0 +1,26 @@
+package ping
+
+import (
+	"testing"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// XEP-0199 §4.1, §4.2: an empty result, from the server and from one's own account; not on behalf of others.
+func TestPing_emptyResult(t *testing.T) {
+	f := Feature()
+	if len(f.IQ) != 1 {
+		t.Fatalf("%d routes", len(f.IQ))
+	}
+	r := f.IQ[0]
+	if r.Scope != im.ToHost|im.ToSelf || r.Type != stanza.Get || r.Space != "urn:xmpp:ping" || r.Local != "ping" {
+		t.Errorf("claims %+v", r)
+	}
+	if out, err := r.Handle(t.Context(), &im.IQ{Type: stanza.Get}); out != nil || err != nil {
+		t.Errorf("%v %v", out, err)
+	}
+	if len(f.HostFeatures) != 1 || f.HostFeatures[0] != r.Space { // XEP-0199 §5
+		t.Errorf("announces %v", f.HostFeatures)
+	}
+}
