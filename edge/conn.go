@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Conn is an accepted connection. Beneath TLS it lets the reader ask for what
@@ -27,11 +28,13 @@ type Conn struct {
 	served  *x509.Certificate // certificate of the handshake; set before it ends
 	files   *Files            // nil if not counted
 	closed  atomic.Bool
+	since   time.Time
+	berth   int32 // in a Lot; owned by it, 0: none
 }
 
 // NewConn wraps an accepted connection.
 func NewConn(c net.Conn) *Conn {
-	w := &Conn{Conn: c}
+	w := &Conn{Conn: c, since: time.Now()}
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			w.raw, w.try = raw, w.read
@@ -113,6 +116,9 @@ func (c *Conn) CloseWrite() error {
 	}
 	return nil
 }
+
+// Since is when it was accepted.
+func (c *Conn) Since() time.Time { return c.since }
 
 // Served is the certificate the peer was shown; nil before the handshake and
 // after a resumed one.

@@ -61,22 +61,23 @@ func (s *Stream) bind(ctx context.Context, raw *elem.Raw) error {
 	if err := s.iq(iq); err != nil {
 		return err
 	}
-	s.bound()
-	return nil
+	return s.bound()
 }
 
 // bound begins the stanza loop; frames flow from now on.
-func (s *Stream) bound() {
+func (s *Stream) bound() error {
 	// Who lost the account between login and now was not among the sessions
 	// that were ended for it (HARDENING A12).
 	if f := s.srv.conf.Revoked; f != nil && f(s.who, s.nego.login) {
-		s.out.end(&ending{reason: session.NotAuthorized("Please log in again."), over: true})
+		// At once: what came in the same segment is not to be looked at.
+		return session.NotAuthorized("Please log in again.")
 	}
 	s.inlet = s.srv.conf.Core.Open(s.sess)
 	s.step = onStanza
 	s.deep = true
 	s.nego = nil
 	s.out.release(s.sess)
+	return nil
 }
 
 func (s *Stream) iqError(id string, e *stanza.Error) error {

@@ -52,6 +52,7 @@ func start(t *testing.T, change ...func(*c2s.Config)) *bench {
 		Credentials: func(netip.Addr) sasl.Credentials { return b.people },
 		TLS:         b.keys.Config(0, "xmpp-client"), Limits: c2s.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
 	}
+	conf.Limits.Park = time.Millisecond // so that everything is tried with parked connections too
 	for _, f := range change {
 		f(&conf)
 	}

@@ -36,6 +36,7 @@ type Limits struct {
 	Handshake   time.Duration // TLS
 	Idle        time.Duration // silence before the peer is asked for a sign of life
 	Grace       time.Duration // and how long it has for it
+	Park        time.Duration // silence before a bound connection gives its goroutine up
 	Write       time.Duration // one write
 	Farewell    time.Duration // how long the peer's </stream:stream> is waited for
 	Resume      time.Duration // announced in <enabled max=''/> (XEP-0198 §3)
@@ -54,6 +55,7 @@ func DefaultLimits() Limits {
 		Handshake:   10 * time.Second,
 		Idle:        60 * time.Second,
 		Grace:       30 * time.Second,
+		Park:        2 * time.Second, // nobody is parked in the middle of a conversation
 		Write:       20 * time.Second,
 		Farewell:    500 * time.Millisecond,
 		Resume:      10 * time.Minute,

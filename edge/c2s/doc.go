@@ -13,8 +13,8 @@
 // Tables: none.
 //
 // Goroutines: one per connection that reads and decides (link.run), begun by
-// Serve or Run, ended by the connection's end; after negotiation it goes on as a
-// fresh goroutine with a small stack. While frames wait, one more that writes
+// Serve or Run, ended by the connection's end. A connection that is silent for a
+// while is parked: it has none then, and one for all (edge.Lot) waits. While frames wait, one more that writes
 // (outlet.drain); it ends when none are left. Shutdown ends all
 // of them. A timer that asks for an acknowledgement later may fire once after
 // its connection's end, to no effect.

@@ -12,7 +12,7 @@ import (
 )
 
 // finish ends the connection: the stream's last words, the session, the socket.
-func (l *link) finish(ctx context.Context, err error) {
+func (l *link) finish(err error) {
 	if l.buf != nil {
 		l.srv.buffers.Put(l.buf)
 		l.buf, l.n = nil, 0
@@ -34,7 +34,7 @@ func (l *link) finish(ctx context.Context, err error) {
 		polite = l.farewell(end.reason)
 	}
 	if s := l.st.sess; s != nil && over {
-		l.srv.conf.Core.End(context.WithoutCancel(ctx), s)
+		l.srv.conf.Core.End(context.WithoutCancel(l.ctx), s)
 	}
 	if polite && wait {
 		l.linger()
@@ -46,6 +46,7 @@ func (l *link) finish(ctx context.Context, err error) {
 }
 
 func (l *link) close() {
+	l.srv.lot.Leave(l.base)
 	_ = l.base.Close()
 	if l.st.nego != nil {
 		l.st.nego.pass.Leave()

@@ -23,28 +23,36 @@ type link struct {
 	dec  Decoder  // nil for TCP
 	st   Stream
 
+	// ctx lasts as long as connections may; kept because whoever goes on with a
+	// parked connection has no other.
+	ctx    context.Context
 	buf    []byte // borrowed while n > 0
 	n      int
 	one    [1]byte
-	until  time.Time // the read deadline that is set
 	probed bool      // the peer was asked for a sign of life
+	heard  bool      // something came since due was set
+	stays  bool      // it can't be parked
+	until  time.Time // the read deadline that is set
+	due    time.Time // when silence has lasted too long; zero before a session is bound
 }
 
-func newLink(srv *Server, o Opening) *link {
+func newLink(ctx context.Context, srv *Server, o Opening) *link {
 	base := edge.Base(o.Conn)
 	if base == nil {
 		return nil
 	}
-	framing := o.Framing
+	// Negotiation is limited from when the connection came; a WebSocket begins
+	// later on it.
+	framing, since := o.Framing, time.Now()
 	if framing == nil {
-		framing = stream.TCP{}
+		framing, since = stream.TCP{}, base.Since()
 	}
-	l := &link{srv: srv, base: base, nc: o.Conn, dec: o.Decoder}
+	l := &link{srv: srv, base: base, nc: o.Conn, dec: o.Decoder, ctx: ctx}
 	st := &l.st
 	st.srv, st.step = srv, onHeader
 	st.out.srv, st.out.base, st.out.frames, st.out.w = srv, base, framing, o.Conn
 	st.out.bits.Store(held)
-	st.nego = &negotiation{s: st, started: time.Now(), remote: edge.Source(base), pass: o.Pass}
+	st.nego = &negotiation{s: st, started: since, remote: edge.Source(base), pass: o.Pass}
 	st.nego.binding = srv.binding(o.Conn, base)
 	st.nego.secure = st.nego.binding.TLS
 	st.scan = elem.NewScanner(srv.preAuth(st.nego.secure))
@@ -54,35 +62,49 @@ func newLink(srv *Server, o Opening) *link {
 	return l
 }
 
-// run reads until the connection ends. When handshake, login or a request have
-// grown its stack, it goes on in a fresh goroutine before it waits: a grown
-// stack is not given back while the goroutine waits in a read (8 KB stay, a
-// fresh one needs 4).
-func (l *link) run(ctx context.Context, initial []byte) {
-	defer l.srv.guard("read", l.broken)
-	if len(initial) > 0 {
-		l.hold(len(initial))
-		l.n = copy(l.buf, initial)
-		if err := l.feed(ctx); err != nil {
-			l.finish(ctx, err)
-			return
-		}
+// begin serves a new connection.
+func (l *link) begin(initial []byte) {
+	if len(initial) == 0 {
+		l.run()
+		return
 	}
+	defer l.srv.guard("read", l.broken)
+	l.hold(len(initial))
+	l.n = copy(l.buf, initial)
+	if err := l.feed(l.ctx); err != nil {
+		l.finish(err)
+		return
+	}
+	l.run()
+}
+
+// run reads until the connection ends or is parked. When handshake, login or a
+// request have grown its stack, it goes on in a fresh goroutine before it waits:
+// a grown stack is not given back while the goroutine waits in a read (8 KB
+// stay, a fresh one needs 4).
+func (l *link) run() {
+	defer l.srv.guard("read", l.broken)
 	for {
 		err := l.read()
+		if err == errPark {
+			if l.park() {
+				return
+			}
+			continue
+		}
 		if err == nil {
-			err = l.feed(ctx)
+			err = l.feed(l.ctx)
 		}
 		if err == errStartTLS {
-			err = l.secure(ctx)
+			err = l.secure(l.ctx)
 		}
 		if err != nil {
-			l.finish(ctx, err)
+			l.finish(err)
 			return
 		}
 		if l.st.deep && l.n == 0 {
 			l.st.deep = false
-			go l.run(ctx, nil)
+			go l.run()
 			return
 		}
 	}
@@ -112,7 +134,7 @@ func (l *link) read() error {
 		l.n += k
 		switch {
 		case k > 0:
-			l.probed = false
+			l.probed, l.heard = false, true
 			return l.gather()
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -185,19 +207,24 @@ func (l *link) feed(ctx context.Context) error {
 	return err
 }
 
+// errPark says that nothing came for a while.
+var errPark = errors.New("c2s: nothing comes")
+
 // expect sets the time by which something must have come.
 func (l *link) expect() {
+	now := time.Now()
 	until := l.st.deadline()
 	if until.IsZero() {
-		lim := &l.srv.conf.Limits
-		now := time.Now()
-		switch {
-		case l.probed:
-			until = now.Add(lim.Grace)
-		case l.until.Sub(now) > lim.Idle-lim.Idle/8 && l.until.Sub(now) <= lim.Idle:
-			return // near enough: a deadline costs more than the rest of a read
-		default:
-			until = now.Add(lim.Idle)
+		if l.heard || l.due.IsZero() {
+			l.due, l.heard = now.Add(l.srv.conf.Limits.Idle), false
+		}
+		until = l.due
+		if p := now.Add(l.srv.conf.Limits.Park); l.parks() && p.Before(until) {
+			until = p
+		}
+		// A deadline costs more than the rest of a read: one a little early will do.
+		if l.until.After(now.Add(until.Sub(now)*3/4)) && !l.until.After(until) {
+			return
 		}
 	}
 	if until.Equal(l.until) {
@@ -207,18 +234,53 @@ func (l *link) expect() {
 	_ = l.base.SetReadDeadline(until)
 }
 
+// parks says that the connection may be given to the lot.
+func (l *link) parks() bool { return l.st.nego == nil && l.n == 0 && !l.stays }
+
+// park gives the connection to the lot and says whether it took it; then it is
+// no more this goroutine's.
+func (l *link) park() bool {
+	lot, base, out := &l.srv.lot, l.base, &l.st.out
+	if !lot.Park(base, l, l.due) {
+		l.stays = true
+		return false
+	}
+	if out.ending.Load() != nil {
+		lot.Rouse(base) // it was told to end just before
+	}
+	return true
+}
+
+// Rouse meets edge.Sleeper.
+func (l *link) Rouse(overdue bool) {
+	defer l.srv.guard("read", l.broken)
+	l.until = time.Time{}
+	if overdue {
+		if err := l.silence(); err != nil && err != errPark {
+			l.finish(err)
+			return
+		}
+	}
+	l.run()
+}
+
 // silence is called when nothing came in time.
 func (l *link) silence() error {
 	l.until = time.Time{}
+	now := time.Now()
 	switch {
 	case l.st.out.ending.Load() != nil:
 		return ErrGone
 	case l.st.nego != nil:
 		return stream.Fail("connection-timeout", "Logging in took too long.") // RFC 6120 §4.9.3.4
+	case now.Before(l.due) && l.parks():
+		return errPark
+	case now.Before(l.due):
+		return nil
 	case l.probed:
 		return ErrGone // no sign of life: the session may be resumed
 	}
-	l.probed = true
+	l.probed, l.due = true, now.Add(l.srv.conf.Limits.Grace)
 	return probe(&l.st)
 }
 

@@ -138,8 +138,7 @@ func (s *Stream) resume(ctx context.Context, raw *elem.Raw) error {
 	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil {
 		return err
 	}
-	s.bound()
-	return nil
+	return s.bound()
 }
 
 // failed refuses a request of stream management; the stream goes on (XEP-0198 §3, §5).

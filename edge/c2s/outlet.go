@@ -76,6 +76,7 @@ func (o *outlet) end(e *ending) {
 	now := time.Now()
 	_ = o.base.SetReadDeadline(now)
 	_ = o.base.SetWriteDeadline(now.Add(lastWrite))
+	o.srv.lot.Rouse(o.base)
 }
 
 // lastWrite bounds writes on a connection that is to end.

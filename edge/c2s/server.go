@@ -22,6 +22,8 @@ type Server struct {
 	began   time.Time
 	extra   []byte // the stream features of Config.Features, written
 
+	lot edge.Lot // of idle connections
+
 	mu     sync.Mutex
 	links  map[*link]struct{} // mu
 	closed bool               // mu
@@ -46,6 +48,7 @@ func New(conf Config) (*Server, error) {
 		conf:  conf,
 		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
 		began: time.Now(),
+		lot:   edge.Lot{Tick: tick(conf.Limits)},
 		links: make(map[*link]struct{}),
 		empty: make(chan struct{}),
 	}
@@ -116,13 +119,13 @@ type Decoder interface {
 // Run serves one connection. It returns when negotiation is over or the
 // connection has ended; the rest goes on in a goroutine of its own.
 func (s *Server) Run(ctx context.Context, o Opening) {
-	l := newLink(s, o)
+	l := newLink(ctx, s, o)
 	if l == nil || !s.add(l) {
 		o.Pass.Leave()
 		o.Conn.Close()
 		return
 	}
-	l.run(ctx, o.Initial)
+	l.begin(o.Initial)
 }
 
 func (s *Server) add(l *link) bool {
@@ -145,6 +148,9 @@ func (s *Server) remove(l *link) {
 	}
 }
 
+// Idle is where connections are held without a goroutine.
+func (s *Server) Idle() *edge.Lot { return &s.lot }
+
 // Connections is how many there are.
 func (s *Server) Connections() int {
 	s.mu.Lock()
@@ -157,6 +163,11 @@ func (s *Server) Connections() int {
 // closed the listeners before, and ends Serve's context after: what is being
 // committed is not to be cut off.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.bye(ctx)
+	s.lot.Close()
+}
+
+func (s *Server) bye(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true
 	left := make([]*link, 0, len(s.links))
@@ -185,6 +196,11 @@ func (s *Server) Shutdown(ctx context.Context) {
 	case <-time.After(lastWrite):
 		s.conf.Log.Warn("connections are still busy at the end", "connections", s.Connections())
 	}
+}
+
+// tick is how exact the times of idle connections are.
+func tick(l Limits) time.Duration {
+	return min(max(min(l.Idle, l.Grace)/8, 10*time.Millisecond), time.Second)
 }
 
 // binding is what ties a login to its TLS connection; zero without TLS.
