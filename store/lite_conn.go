@@ -10,8 +10,9 @@ import (
 )
 
 // liteConn is one SQLite connection, driven through SQLite's own C interface (as translated to Go):
-// measured against database/sql it takes a third of the time for a small row, because arguments go into one
-// reused block of memory instead of one allocation each, and no context, lock or goroutine is involved.
+// arguments go into one reused block of memory instead of one allocation each, and no context, lock or goroutine
+// is involved. BenchmarkInsert compares it with database/sql and with the driver below that: a tenth to a third less
+// CPU per row in large batches, no difference that can be measured in small ones.
 //
 // It is used by one goroutine at a time, except interrupt.
 type liteConn struct {
