@@ -8,8 +8,9 @@ import (
 )
 
 // forged says whether a child is one that only servers write: stanza and
-// occupant ids (XEP-0359 §5, XEP-0421 §3), carbon wrappers (XEP-0280 §12) and
-// archive results (XEP-0313 §10). All of them go, not just the first (HARDENING I4).
+// occupant ids (XEP-0359 §5, XEP-0421 §3), carbon wrappers (XEP-0280 §12), archive
+// results (XEP-0313 §10) and delays in somebody's name. All of them go, not just
+// the first (HARDENING I4).
 func forged(raw *elem.Raw, i int) bool {
 	k := &raw.Kids[i]
 	switch string(k.Local) {
@@ -21,6 +22,11 @@ func forged(raw *elem.Raw, i int) bool {
 		return string(k.Space) == spaceCarbons
 	case "result", "fin":
 		return string(k.Space) == "urn:xmpp:mam:2"
+	case "delay":
+		// XEP-0203 §2: "from" says who held a stanza back. A client may say when
+		// it wrote (no "from"), not that a server or another delayed it.
+		_, named := raw.KidAttr(i, "from")
+		return named && string(k.Space) == "urn:xmpp:delay"
 	}
 	return false
 }
