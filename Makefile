@@ -121,7 +121,9 @@ house: ## imports, doors, sizes, package docs (the tests in the root folder)
 specref: ## spec citations are real; generated files are fresh
 	@$(GO) run ./tools/specref -check
 
-generate: ## write the generated files (docs/spec-index.md, docs/parlance.example.toml)
+generate: ## write the generated files (docs/spec-index.md, docs/features.md, docs/parlance.doap, docs/parlance.example.toml)
+	@$(GO) run ./cmd/parlance features >docs/features.md.new && mv docs/features.md.new docs/features.md
+	@$(GO) run ./cmd/parlance features --doap >docs/parlance.doap.new && mv docs/parlance.doap.new docs/parlance.doap
 	@$(GO) run ./cmd/parlance config example >docs/parlance.example.toml.new
 	@mv docs/parlance.example.toml.new docs/parlance.example.toml
 	@$(GO) run ./tools/specref

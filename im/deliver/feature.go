@@ -7,8 +7,8 @@ func Feature() im.Feature {
 	return im.Feature{
 		Name: "deliver",
 		Specs: []im.Spec{
-			{ID: "RFC 6120", Version: "2011-03", Status: "partial", Note: "§8, §10: stanzas between local entities"},
-			{ID: "RFC 6121", Version: "2011-03", Status: "partial", Note: "§5, §8: messages, server rules"},
+			{ID: "RFC 6120", Version: "2011-03", Status: "complete", Note: "§8, §10: stanzas between entities of this server"},
+			{ID: "RFC 6121", Version: "2011-03", Status: "complete", Note: "§5, §8: messages, server rules"},
 			{ID: "XEP-0085", Version: "2.1", Status: "complete"},
 			{ID: "XEP-0160", Version: "1.0.1", Status: "complete"},
 			{ID: "XEP-0184", Version: "1.4.0", Status: "complete"},

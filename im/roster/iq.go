@@ -25,7 +25,7 @@ func Feature(s *Store, f Followers) im.Feature {
 	return im.Feature{
 		Name: "roster",
 		Specs: []im.Spec{
-			{ID: "RFC 6121", Version: "2011-03", Status: "partial", Note: "§2-§4: rosters, subscriptions, presence"},
+			{ID: "RFC 6121", Version: "2011-03", Status: "complete", Note: "§2-§4: rosters, subscriptions, presence"},
 			{ID: "XEP-0237", Version: "1.3", Status: "complete", Note: "roster versioning, as in RFC 6121 §2.6"},
 		},
 		IQ: []im.Route{
