@@ -15,11 +15,11 @@ import (
 )
 
 var (
-	host   = jid.MustParse("x.test")
-	alice  = jid.MustParse("alice@x.test/1")
-	bob    = jid.MustParse("bob@x.test")
-	carol  = jid.MustParse("carol@x.test")
-	broken = errors.New("broken")
+	host      = jid.MustParse("x.test")
+	alice     = jid.MustParse("alice@x.test/1")
+	bob       = jid.MustParse("bob@x.test")
+	carol     = jid.MustParse("carol@x.test")
+	errBroken = errors.New("errBroken")
 )
 
 func fixture() *Disco {
@@ -32,7 +32,7 @@ func fixture() *Disco {
 		Forms: []*form.Form{form.New("result", "http://jabber.org/network/serverinfo").Add("list-multi", "admin-addresses", "", "xmpp:root@x.test")},
 		MaySee: func(_ context.Context, owner, asker jid.JID) (bool, error) {
 			if owner == host {
-				return false, broken
+				return false, errBroken
 			}
 			return owner == bob && asker == alice.Bare(), nil
 		}})
@@ -154,7 +154,7 @@ func TestDisco_errors(t *testing.T) {
 				t.Errorf("%s, %s: %v, want %s", space, name, err, c.want)
 			}
 		}
-		if _, err := ask(t, d, space, im.ToAccount, host, ""); !errors.Is(err, broken) {
+		if _, err := ask(t, d, space, im.ToAccount, host, ""); !errors.Is(err, errBroken) {
 			t.Errorf("a roster that can't be read: %v", err)
 		}
 	}
