@@ -84,7 +84,7 @@ func WriteSupport(w io.Writer) error {
 	return err
 }
 
-// WriteDOAP writes the same as a DOAP file (XEP-0453 §3).
+// WriteDOAP writes the same as a DOAP file (XEP-0453).
 func WriteDOAP(w io.Writer) error {
 	esc := func(s string) string {
 		var b strings.Builder
