@@ -119,7 +119,7 @@ func ten(t *testing.T, db *store.DB) *Archive {
 	return a
 }
 
-// XEP-0313 §4.1 to §4.4: what is asked for comes as messages, then the result says how far it reached.
+// XEP-0313 §4.1 to §4.3: what is asked for comes as messages, then the result says how far it reached.
 func TestMAM_queries(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, db *store.DB) {
 		r := newReader(t, ten(t, db), alice, session.DefaultLimits)

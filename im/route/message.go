@@ -16,7 +16,7 @@ type Message struct {
 	Carbons bool
 	// Keep: a recipient without a live session finds it waiting (XEP-0160).
 	Keep bool
-	// Shown: the sender's archive has it too (XEP-0313 §5.1).
+	// Shown: the sender's archive has it too (XEP-0313 §6.1).
 	Shown bool
 	// Parked: the commit has already written it down as waiting.
 	Parked bool
@@ -131,7 +131,7 @@ next:
 }
 
 // archivedFor says whether an account's archive has the message. Only then it has an
-// id there: a client asks for what came after the newest id it knows (XEP-0313 §5.1.1).
+// id there: a client asks for what came after the newest id it knows (XEP-0313 §6.1.1).
 func (m *Message) archivedFor(owner jid.JID) bool {
 	if m.Pos == 0 || !m.Keep {
 		return false

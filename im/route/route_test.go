@@ -228,7 +228,7 @@ func TestEncode_framing(t *testing.T) {
 	}
 }
 
-// XEP-0280 §7, §8: the copy is from the account to the device; XEP-0313 §5.1.1: with the id in the owner's archive.
+// XEP-0280 §7, §8: the copy is from the account to the device; XEP-0313 §6.1.1: with the id in the owner's archive.
 func TestEncodeCarbon_wrapper(t *testing.T) {
 	st := message("a@x.test/desk", "b@x.test", stanza.Chat)
 	own, to := jid.MustParse("a@x.test"), jid.MustParse("a@x.test/phone")
@@ -249,7 +249,7 @@ func TestEncodeCarbon_wrapper(t *testing.T) {
 	}
 }
 
-// XEP-0313 §5.1.1, XEP-0359 §3: an id only of an archive that has the message: a client would ask for what came after
+// XEP-0313 §6.1.1, XEP-0359 §3: an id only of an archive that has the message: a client would ask for what came after
 // it, and be told item-not-found.
 func TestEncode_noIDOfAnArchiveThatHasItNot(t *testing.T) {
 	st := message("a@x.test/desk", "b@x.test", stanza.Chat)
