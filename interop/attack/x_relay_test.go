@@ -136,7 +136,11 @@ func TestX6_smuggling(t *testing.T) {
 		if n, err := c.IQ(patience, "set", "", "<enable xmlns='urn:xmpp:carbons:2'/>"); err != nil || n.Get("type") != "result" {
 			t.Fatalf("carbons: %v %v", n, err)
 		}
+		if err := c.Send("<presence/>"); err != nil { // copies go to who is there
+			t.Fatal(err)
+		}
 	}
+	heard(t, a2)
 	const count = 300
 	want := map[string]string{}
 	for i := range count {

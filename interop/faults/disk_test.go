@@ -177,7 +177,7 @@ func TestDisk_full(t *testing.T) {
 // acknowledgement leaves that process, nobody gets the message, and the process
 // ends; a new one is ready with everything acknowledged before.
 func TestDisk_flushFails(t *testing.T) {
-	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance})
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestKill_atFlush(t *testing.T) {
 	}
 	t.Logf("seed %d", n)
 	rng := rand.New(rand.NewPCG(n, 3))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

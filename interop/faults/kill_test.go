@@ -43,7 +43,7 @@ func TestKill_underLoad(t *testing.T) {
 	}
 	t.Logf("seed %d (replay: -seed=%d), %d kills", n, n, *kills)
 	rng := rand.New(rand.NewPCG(n, 1))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Kind(*kind)})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Kind(*kind), Host: "127.77.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

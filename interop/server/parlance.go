@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,9 @@ func (s *Server) parlance(ctx context.Context, o Options) error {
 		if old != "" {
 			return old
 		}
-		return "127.0.0.1:0"
+		// An address of its own keeps a port free while the server is down: what
+		// others dial out from is 127.0.0.1.
+		return cmp.Or(o.Host, "127.0.0.1") + ":0"
 	}
 	args := append([]string{"demo", "--data", filepath.Join(s.Dir, "data"), "--domain", Domain,
 		"--http", addr(s.HTTP), "--c2s", addr(s.C2S), "--c2s-tls", addr(s.C2STLS)}, o.Args...)

@@ -37,6 +37,7 @@ var (
 type Options struct {
 	Kind  Kind
 	Dir   string   // data and logs; a temporary directory if empty
+	Host  string   // loopback address to listen on; 127.0.0.1 if empty
 	Reuse *Server  // take over another server's ports and directory (restart)
 	Args  []string // further arguments of parlance demo
 	Env   []string // further environment
