@@ -97,6 +97,14 @@ export class Person {
     return this.row(who, page).locator(`[data-shape=${shape}]`).waitFor();
   }
 
+  /** Signs out and goes: closing alone leaves a session that waits to be resumed. */
+  async leave() {
+    await this.page.locator('.me').click();
+    await this.page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await this.page.getByRole('heading', { name: /Sign in/ }).waitFor();
+    await this.context.close();
+  }
+
   /** Runs axe; gives the violations as lines. */
   async axe(what, page = this.page) {
     await page.evaluate(axeSource);

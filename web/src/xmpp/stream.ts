@@ -70,7 +70,8 @@ export class StropheStream implements Transport {
     const conn = new Strophe.Connection(url, {
       enableStreamManagement: true,
       // maxUnacked 1: the tick of every message is the server's own word for it.
-      streamManagement: { maxUnacked: 1, requestResume: true, storage: this.session },
+      // max: a browser that was killed must not look present for long (XEP-0198 §3).
+      streamManagement: { maxUnacked: 1, requestResume: true, max: 120, storage: this.session },
       mechanisms: [Strophe.SASLOAuthBearer],
     } as ConnectionOptions) as unknown as StropheConnection & Internals;
     this.conn = conn;
