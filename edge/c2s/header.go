@@ -12,7 +12,7 @@ import (
 func onHeader(s *Stream, _ context.Context, raw *elem.Raw) error {
 	h, bad := stream.ReadHeader(raw, s.out.frames.Framed())
 	if bad == nil {
-		bad = s.addressed(h)
+		bad = s.nego.addressed(h)
 	}
 	if bad != nil {
 		return bad // the answer's header goes in front of it: see farewell
@@ -23,32 +23,32 @@ func onHeader(s *Stream, _ context.Context, raw *elem.Raw) error {
 	}
 	s.open = true
 	return s.out.send(func(dst []byte, f stream.Framing) []byte {
-		dst = f.Open(dst, s.answer(h))
+		dst = f.Open(dst, s.nego.opening(h))
 		el, nameEnd := s.nego.features(nil)
 		return f.Element(dst, el, nameEnd)
 	})
 }
 
 // addressed checks whom the header names.
-func (s *Stream) addressed(h stream.Header) *stream.Error {
+func (n *negotiation) addressed(h stream.Header) *stream.Error {
 	switch {
 	case h.To.IsZero():
 		// RFC 6120 §4.7.2: the initiating entity must say which host it wants.
 		return stream.Fail("improper-addressing", "Say in \"to\" which domain you want.")
-	case h.To != s.srv.conf.Domain:
+	case h.To != n.s.srv.conf.Domain:
 		// RFC 6120 §4.9.3.6; after login it is a change of host (HARDENING X11).
-		return stream.Fail("host-unknown", "This server serves "+s.srv.conf.Domain.String()+".")
-	case !s.who.IsZero() && !h.From.IsZero() && h.From.Bare() != s.who:
+		return stream.Fail("host-unknown", "This server serves "+n.s.srv.conf.Domain.String()+".")
+	case !n.s.who.IsZero() && !h.From.IsZero() && h.From.Bare() != n.s.who:
 		return stream.Fail("invalid-from", "\"from\" is not who has logged in.") // RFC 6120 §4.9.3.9
 	}
 	return nil
 }
 
-// answer is our header (RFC 6120 §4.7): a fresh id of 128 bits or more.
-func (s *Stream) answer(h stream.Header) *stream.Header {
-	a := &stream.Header{From: s.srv.conf.Domain, ID: rand.Text()}
-	if !s.who.IsZero() {
-		a.To = s.who
+// opening is our header (RFC 6120 §4.7): a fresh id of 128 bits or more.
+func (n *negotiation) opening(h stream.Header) *stream.Header {
+	a := &stream.Header{From: n.s.srv.conf.Domain, ID: rand.Text()}
+	if !n.s.who.IsZero() {
+		a.To = n.s.who
 	} else if h.From.IsBare() {
 		a.To = h.From // RFC 6120 §4.7.2: told back
 	}

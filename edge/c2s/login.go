@@ -125,6 +125,8 @@ func (n *negotiation) refuse(err error) error {
 	if f.Condition == sasl.TemporaryAuthFailure && f.Cause != nil {
 		n.s.srv.conf.Log.Error("login is not possible", "error", f.Cause)
 	}
+	// For whoever watches the log for guessing; what was guessed is not told.
+	n.s.srv.conf.Log.Info("login refused", "remote", n.s.out.base.RemoteAddr().String(), "condition", f.Condition)
 	n.exchange = nil
 	n.s.step = onNegotiate
 	b := append([]byte(nil), "<failure xmlns='"+stream.SASLSpace+"'><"+f.Condition+"/>"...)

@@ -73,22 +73,22 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	who, ok := s.account(in.User)
 	if !ok {
-		refuse(w, sasl.Denied())
+		s.refuse(w, r, sasl.Denied())
 		return
 	}
 	began := time.Now()
 	if err := s.conf.Credentials(source(r)).Password(r.Context(), who, in.Password); err != nil {
-		s.refuse(w, err)
+		s.refuse(w, r, err)
 		return
 	}
 	web, err := s.conf.Tokens.MintToken(r.Context(), who, account.Web, account.WebTTL)
 	if err != nil {
-		s.refuse(w, err)
+		s.refuse(w, r, err)
 		return
 	}
 	if f := s.conf.Revoked; f != nil && f(who, began) {
 		_ = s.conf.Tokens.RevokeToken(r.Context(), web)
-		refuse(w, sasl.Denied())
+		s.refuse(w, r, sasl.Denied())
 		return
 	}
 	// A login takes the place of the browser's old one (HARDENING V10).
@@ -131,7 +131,7 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request, web string) {
 		setCookie(w, "", 0)
 		noSession(w)
 	case err != nil:
-		s.refuse(w, err)
+		s.refuse(w, r, err)
 	default:
 		write(w, http.StatusOK, "application/json", grant{who.String(), token, int(account.StreamTTL / time.Second)})
 	}
@@ -144,7 +144,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	if c, err := r.Cookie(cookie); err == nil {
 		if err := s.conf.Tokens.RevokeToken(r.Context(), c.Value); err != nil {
-			s.refuse(w, err)
+			s.refuse(w, r, err)
 			return
 		}
 	}
@@ -208,8 +208,11 @@ func noSession(w http.ResponseWriter) {
 }
 
 // refuse answers with an error of im/account; what is nobody's business is logged.
-func (s *Server) refuse(w http.ResponseWriter, err error) {
-	if !refuse(w, err) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if refuse(w, err) {
+		// For whoever watches the log for guessing; what was guessed is not told.
+		s.conf.Log.Info("login refused", "remote", r.RemoteAddr, "error", err)
+	} else {
 		s.conf.Log.Error("login is not possible", "error", err)
 		fail(w, problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "Signing in is not possible now. Please try again in a moment."})
 	}
