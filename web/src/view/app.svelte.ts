@@ -114,7 +114,8 @@ export class App {
         this.onIncoming(d.msg);
         return;
       case 'signedOut':
-        prefs.account.set(null);
+        // Another tab may have signed in as somebody else: that is not ours to forget.
+        if (prefs.account.get() === this.attached) prefs.account.set(null);
         this.signedOut();
     }
   }
