@@ -7,10 +7,10 @@
 //
 // Tables: none.
 //
-// Goroutines: Serve runs in its caller's and starts one per connection, which
+// Goroutines: a Lot has one, from the first Park to Close. Serve runs in its caller's and starts one per connection, which
 // ends with its handler; Serve returns when its listener is closed.
 //
-// Locks: one in Gate, one in Keys; both for a few instructions.
+// Locks: one in Gate, one in Keys, one in Lot; all for a few instructions.
 //
 // Called by: edge/c2s, edge/ws, edge/http, and server for the wiring.
 //
