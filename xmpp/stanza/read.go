@@ -83,7 +83,8 @@ func (s *Stanza) declare(d elem.Decl) {
 	s.Decls = append(s.Decls, elem.Decl{Prefix: bytes.Clone(d.Prefix), Space: bytes.Clone(d.Space)})
 }
 
-func (s *Stanza) readAttrs(raw *elem.Raw) error {
+// readAttrs reads all that a reply needs, also when the address is malformed.
+func (s *Stanza) readAttrs(raw *elem.Raw) (bad error) {
 	for i := range raw.Attrs {
 		a := &raw.Attrs[i]
 		if len(a.Prefix) > 0 {
@@ -100,12 +101,13 @@ func (s *Stanza) readAttrs(raw *elem.Raw) error {
 		case "to":
 			to, err := jid.Parse(string(a.Value))
 			if err != nil {
-				return Fail("jid-malformed", "the address in \"to\" is not a valid JID")
+				bad = Fail("jid-malformed", "the address in \"to\" is not a valid JID")
+				continue
 			}
 			s.To = to
 		}
 	}
-	return nil
+	return bad
 }
 
 // copyContent copies the kept children and what is between them.
