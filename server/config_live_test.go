@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -145,4 +146,28 @@ type lineLog struct{ got chan string }
 func (l *lineLog) Write(b []byte) (int, error) {
 	l.got <- string(bytes.TrimSpace(b))
 	return len(b), nil
+}
+
+func TestRun_reloadsWhenTold(t *testing.T) {
+	cfg := Default()
+	cfg.Data = t.TempDir()
+	cfg.Listen = Listen{C2S: []string{"127.0.0.1:0"}}
+	lines := &lineLog{got: make(chan string, 64)}
+	signals := make(chan os.Signal)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, cfg, Options{Out: io.Discard, Log: slog.New(slog.NewTextHandler(lines, nil)), Reload: signals})
+	}()
+	select {
+	case signals <- syscall.SIGHUP:
+	case err := <-ended:
+		t.Fatalf("the server ended: %v", err)
+	}
+	for !strings.Contains(<-lines.got, "msg=reloaded") {
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

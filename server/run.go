@@ -62,6 +62,8 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	defer aside.Wait()
 	defer cancel(nil)
 	aside.Go(func() { tidyMemory(ctx) })
+	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
+	aside.Go(func() { live.run(ctx, o.Reload) })
 	aside.Go(func() {
 		select {
 		case <-c.db.Failed(): // HARDENING F3: no acknowledgement ever again from this process
