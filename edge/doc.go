@@ -7,8 +7,9 @@
 //
 // Tables: none.
 //
-// Goroutines: a Lot has one, from the first Park to Close. Serve runs in its caller's and starts one per connection, which
-// ends with its handler; Serve returns when its listener is closed.
+// Goroutines: a Lot has one, from the first Park to Close. Serve runs in its
+// caller's and starts one per connection, which ends with its handler; Serve
+// returns when its listener is closed.
 //
 // Locks: one in Gate, one in Keys, one in Lot; all for a few instructions.
 //

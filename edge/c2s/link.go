@@ -221,7 +221,7 @@ func (l *link) secure(ctx context.Context) error {
 	l.nc, l.until = t, time.Time{}
 	o := &l.st.out
 	o.mu.Lock()
-	o.w = t
+	o.w, o.limit = t, 0 // the handshake has cleared the deadline
 	o.mu.Unlock()
 	n := l.st.nego
 	n.binding = l.srv.binding(t, l.base)

@@ -27,6 +27,7 @@ type outlet struct {
 	asked  atomic.Bool      // an <r/> is not answered yet
 	last   time.Duration    // mu: when the last <r/> was written, since srv.began
 	later  bool             // mu: a timer will see whether one is due
+	limit  time.Duration    // mu: the write deadline that is set, since srv.began
 }
 
 // Bits of outlet.bits.
@@ -214,7 +215,13 @@ func (o *outlet) due(taken int) bool {
 
 // put writes p whole; mu is held.
 func (o *outlet) put(p []byte) error {
-	_ = o.base.SetWriteDeadline(time.Now().Add(o.srv.conf.Limits.Write))
+	// A deadline is not set anew for every write, only when the one there is has
+	// become short; end sets its own, and looks first.
+	now, limit := time.Since(o.srv.began), o.srv.conf.Limits.Write
+	if o.limit-now < limit*3/4 {
+		o.limit = now + limit
+		_ = o.base.SetWriteDeadline(time.Now().Add(limit))
+	}
 	if o.ending.Load() != nil {
 		_ = o.base.SetWriteDeadline(time.Now().Add(lastWrite))
 	}

@@ -60,6 +60,10 @@ var ErrGone = errors.New("c2s: the connection is gone")
 // the rest must be presented again, in front of further bytes.
 func (s *Stream) Feed(ctx context.Context, buf []byte) (n int, err error) {
 	for err == nil {
+		if s.out.ending.Load() != nil {
+			err = ErrGone // the session is another connection's, or nobody's
+			break
+		}
 		if s.header() && s.nego.elements > 0 {
 			// White space behind the old stream's last element is not the new one's.
 			n += len(buf[n:]) - len(bytes.TrimLeft(buf[n:], " \t\r\n"))
@@ -81,6 +85,9 @@ func (s *Stream) Feed(ctx context.Context, buf []byte) (n int, err error) {
 
 // Message takes one message of a framed stream (RFC 7395 §3.3): one element.
 func (s *Stream) Message(ctx context.Context, msg []byte) error {
+	if s.out.ending.Load() != nil {
+		return ErrGone
+	}
 	ev, n, bad := s.scan.Next(msg)
 	switch {
 	case bad != nil:
