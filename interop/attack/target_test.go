@@ -309,6 +309,22 @@ func (p *place) fds(t testing.TB) int {
 	return len(d)
 }
 
+// sockets is how many of them are sockets: without clients, the listeners.
+func (p *place) sockets(t testing.TB) (n int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.Pid)
+	d, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range d {
+		if to, err := os.Readlink(filepath.Join(dir, f.Name())); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
 // until polls what an outside process does not tell, with a deadline.
 func until(within time.Duration, ok func() bool) bool {
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -245,6 +245,7 @@ func TestX9_abortedConnections(t *testing.T) {
 	t.Parallel()
 	const warm, cycles = 2000, 10_000
 	p := apart(t, 10)
+	listeners := p.sockets(t)
 	stop := canary(t, p)
 	var list []abort
 	for _, a := range aborts() {
@@ -291,6 +292,11 @@ func TestX9_abortedConnections(t *testing.T) {
 		t.Errorf("a leak: %d bytes after %d cycles", grew, cycles-warm)
 	}
 	stop()
+	if !until(patience, func() bool { return p.sockets(t) <= listeners }) {
+		t.Errorf("%d sockets open without a client, before it were %d", p.sockets(t), listeners)
+	}
+	// Between closing a socket and ending, a goroutine has a few instructions left.
+	until(300*time.Millisecond, func() bool { return false })
 	p.noGoroutines(t)
 }
 
