@@ -50,6 +50,11 @@ func (s *Server) shell(next http.Handler) http.Handler {
 			w.Header().Set("Cache-Control", "no-store")
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		}
+		// Whatever route it is for: another site's page changes nothing here
+		// (HARDENING V5). Browsers name the page with every such request.
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && len(r.Header.Values("Origin")) > 0 && !s.sameOrigin(w, r) {
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }

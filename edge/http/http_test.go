@@ -95,6 +95,7 @@ func start(t *testing.T) *bench {
 		Revoked: func(jid.JID, time.Time) bool { return b.revoked },
 		Routes: []im.HTTPRoute{
 			{Pattern: "GET /extra", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "extra") })},
+			{Pattern: "POST /change", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })},
 			{Pattern: "GET /panic", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("as asked") })},
 		},
 		XMPP: func(_ context.Context, c *tls.Conn, p *edge.Pass) {
@@ -256,10 +257,15 @@ func TestLogin_malformed(t *testing.T) {
 
 func TestMutatingCalls_otherOrigins(t *testing.T) {
 	b := start(t)
+	b.wants(b.do("POST", "/change", "{}", "Origin", ""), 204, "") // a feature's route, called by no browser
+	b.wants(b.do("POST", "/change", "{}"), 204, "")
 	for _, origin := range []string{"", "null", "https://evil.test", "http://" + b.addr, b.url + ".evil.test", "https://"} {
 		b.wants(b.do("POST", "/api/v1/session", good, "Origin", origin), 403, "bad-origin")
 		b.wants(b.do("POST", "/api/v1/token", "", "Origin", origin), 403, "bad-origin")
 		b.wants(b.do("DELETE", "/api/v1/session", "", "Origin", origin), 403, "bad-origin")
+		if origin != "" {
+			b.wants(b.do("POST", "/change", "{}", "Origin", origin), 403, "bad-origin")
+		}
 	}
 }
 
