@@ -397,6 +397,80 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
   ];
 
   yield [
+    'a browser without shared workers: the same client in the page',
+    async () => {
+      const plain = await Person.arrive(browser, 'erin', direct, trouble);
+      await plain.context.addInitScript(() => {
+        delete globalThis.SharedWorker;
+      });
+      await plain.signIn();
+      await plain.page.locator('.me [data-shape=available]').waitFor();
+      await plain.page.getByRole('button', { name: 'Add a contact' }).first().click();
+      await plain.page.getByLabel('Address').fill('bob');
+      await plain.page.getByRole('button', { name: 'Send request' }).click();
+      await bob.page.getByRole('button', { name: 'Accept Erin' }).click();
+      await plain.presenceOf('bob', 'available');
+      await plain.say('From a plain page');
+      await plain.tick('From a plain page', 'delivered');
+      await plain.page.reload();
+      await plain.bubble('From a plain page').waitFor();
+      await plain.page.locator('.me [data-shape=available]').waitFor();
+      await plain.leave();
+    },
+  ];
+
+  yield [
+    'quick: the bubble within a frame or two, another conversation within 100 ms',
+    async () => {
+      await alice.page.bringToFront(); // a tab behind another paints once a second
+      await alice.openWith('carol');
+      await alice.openWith('bob');
+      const times = await alice.page.evaluate(async () => {
+        const paint = () => new Promise((r) => requestAnimationFrame(() => setTimeout(r)));
+        const until = async (what) => {
+          while (!what()) await paint();
+        };
+        const type = (text) => {
+          const box = document.getElementById('composer');
+          box.value = text;
+          box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+          box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+        };
+        const sends = [];
+        for (let i = 0; i < 9; i++) {
+          const start = performance.now();
+          type(`Quick ${i}`);
+          await new Promise((r) => queueMicrotask(r));
+          while (![...document.querySelectorAll('article')].some((a) => a.textContent.includes(`Quick ${i}`)))
+            await new Promise((r) => setTimeout(r));
+          sends.push(performance.now() - start);
+          await paint();
+        }
+        const switches = [];
+        for (let i = 0; i < 8; i++) {
+          const who = i % 2 ? 'bob' : 'carol';
+          const start = performance.now();
+          document.querySelector(`nav .row[data-jid="${who}@acme.test"]`).click();
+          await until(
+            () =>
+              document.querySelector('h1.truncate')?.textContent.toLowerCase().startsWith(who) &&
+              document.querySelector('article'),
+          );
+          switches.push(performance.now() - start);
+        }
+        const median = (l) => l.sort((a, b) => a - b)[l.length >> 1];
+        return { send: median(sends), change: median(switches) };
+      });
+      console.log(
+        `     bubble in the page after ${times.send.toFixed(1)} ms, other conversation painted after ${times.change.toFixed(1)} ms (medians)`,
+      );
+      // The goals are 16 and 100 ms on a quiet machine; a busy one gets some room.
+      assert.ok(times.send < 50, `bubble ${times.send} ms`);
+      assert.ok(times.change < 200, `switch ${times.change} ms`);
+    },
+  ];
+
+  yield [
     'compact and dark, to look at',
     async () => {
       await alice.page.evaluate(() => {
