@@ -25,29 +25,43 @@ const (
 // before it is live (XEP-0160 §3). The catch-up begins before anybody hears of
 // the session, so that no answer to its presence can miss it.
 func (p *Path) available(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
-	var upto session.Pos
-	begun := false
-	if !negative(st) {
-		upto, begun = p.cfg.Routes.BeginCatchUp(s)
-	}
 	var c *catchUp
-	if begun {
-		c = &catchUp{p: p, s: s, own: s.JID().Bare(), upto: upto}
-		c.first(ctx)
+	if !negative(st) {
+		c = p.beginCatchUp(ctx, s)
 	}
 	_, err := p.cfg.Presence.Update(ctx, s, st)
-	switch pr := s.Presence(); {
-	case !pr.Available || pr.Priority < 0:
-		if begun {
+	if pr := s.Presence(); !pr.Available || pr.Priority < 0 {
+		if c != nil {
 			s.AbortCatchUp()
 		}
 		s.Rest()
-	case begun && len(c.page) == 0 && c.err == nil:
+		return err
+	}
+	if c == nil {
+		// One that was on its way may have ended just before the presence was known.
+		c = p.beginCatchUp(ctx, s)
+	}
+	switch {
+	case c == nil:
+	case len(c.page) == 0 && c.err == nil:
 		s.GoLive(max(c.last, c.known))
-	case begun:
+	default:
 		p.catchUp.Go(func() { c.run(p.ctx) })
 	}
 	return err
+}
+
+// beginCatchUp begins to read what waits; nil if the session is live or somebody
+// reads for it already. Mostly nothing waits, and the session is live before its
+// presence is answered.
+func (p *Path) beginCatchUp(ctx context.Context, s *session.Session) *catchUp {
+	upto, ok := p.cfg.Routes.BeginCatchUp(s)
+	if !ok {
+		return nil
+	}
+	c := &catchUp{p: p, s: s, own: s.JID().Bare(), upto: upto, has: s.Unconfirmed()}
+	c.first(ctx)
+	return c
 }
 
 // negative says that a presence asks for no messages to the bare address
@@ -69,10 +83,12 @@ type catchUp struct {
 	known session.Pos // the client has read the archive up to here
 	page  []archive.Kept
 	err   error // why the page could not be read
+	// has is what the session had before this began: written down as waiting too,
+	// for others, if it is slow to confirm. What it confirms meanwhile is on the page still.
+	has map[session.Pos]bool
 }
 
-// first reads the first page. Mostly nothing waits, and the session is live
-// before its presence is answered.
+// first reads the first page.
 func (c *catchUp) first(ctx context.Context) {
 	if c.err = c.p.cfg.Ledger.Sync(ctx, c.own); c.err == nil {
 		c.skipRead(ctx)
@@ -109,7 +125,7 @@ func (c *catchUp) run(ctx context.Context) {
 			continue
 		}
 		for i := range c.page {
-			for !c.p.replay(ctx, c.s, c.own, &c.page[i]) {
+			for !c.has[c.page[i].Pos] && !c.p.replay(ctx, c.s, c.own, &c.page[i]) {
 				if c.s.AbortCatchUp() || ctx.Err() != nil {
 					return
 				}

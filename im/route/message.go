@@ -86,8 +86,9 @@ func (d *delivery) direct(t *Table, a *account) {
 		}
 	}
 	for _, s := range a.sessions {
-		// RFC 6121 §8.5.2.1.1: never to a resource of negative priority.
-		if is := s.Standing(); is.Catching || is.Available && is.Priority >= 0 {
+		// RFC 6121 §8.5.2.1.1: never to a resource of negative priority. One that is
+		// available and not live is about to read what waits, this among it.
+		if is := s.Standing(); is.Catching || is.Live && is.Available && is.Priority >= 0 {
 			d.push(t, s, is)
 		}
 	}

@@ -48,8 +48,8 @@ func newFixture(t *testing.T, lim session.Limits, sessions int) *fixture {
 	return f
 }
 
-// device binds a session in the state its name tells: + available, - negative priority, c carbons, ~ catching up,
-// no sign: bound only.
+// device binds a session in the state its name tells: + available and live, a
+// available, - negative priority, c carbons, ~ catching up, no sign: bound only.
 func (f *fixture) device(full, state string) *session.Session {
 	f.t.Helper()
 	s, _, err := f.table.Bind(jid.MustParse(full), &wire{})
@@ -59,6 +59,11 @@ func (f *fixture) device(full, state string) *session.Session {
 	for _, c := range state {
 		switch c {
 		case '+':
+			s.SetPresence(session.Presence{Available: true})
+			if !strings.Contains(state, "~") {
+				s.GoLive(0)
+			}
+		case 'a':
 			s.SetPresence(session.Presence{Available: true})
 		case '-':
 			s.SetPresence(session.Presence{Available: true, Priority: -1})
@@ -122,10 +127,14 @@ func TestMessage_whoGetsIt(t *testing.T) {
 			[4]string{"+", "+c", "+", "+c"}, [4]string{"m", "r", "", "s"}},
 		{"full: available or not", "b@x.test/1", stanza.Normal, false, [4]string{"", "+", "", ""}, [4]string{"m", "", "", ""}},
 		{"full: negative priority", "b@x.test/1", stanza.Chat, false, [4]string{"-", "+", "", ""}, [4]string{"m", "", "", ""}},
+		{"bare: available, not live yet: it will read what waits", "b@x.test", stanza.Chat, true,
+			[4]string{"a", "+", "ac", ""}, [4]string{"", "m", "r", ""}},
 		{"full: catching up, nothing overtakes (RFC 6120 §10.1)", "b@x.test/1", stanza.Headline, false,
 			[4]string{"~", "+", "", ""}, [4]string{"behind:m", "", "", ""}},
 		{"full, gone meanwhile: chat as if bare (RFC 6121 §8.5.3.2.1)", "b@x.test/gone", stanza.Chat, true,
-			[4]string{"+", "-", "c", ""}, [4]string{"m", "", "r", ""}},
+			[4]string{"+", "-", "-c", ""}, [4]string{"m", "", "r", ""}},
+		{"carbons: not before the device has announced itself", "b@x.test/1", stanza.Chat, true,
+			[4]string{"+", "c", "", "c"}, [4]string{"m", "", "", ""}},
 		{"full, gone meanwhile: others not", "b@x.test/gone", stanza.Headline, false, [4]string{"+", "+", "+", ""}, [4]string{"", "", "", ""}},
 		{"no carbons planned", "b@x.test/1", stanza.Chat, false, [4]string{"+", "+c", "", "+c"}, [4]string{"m", "", "", ""}},
 		{"carbons while catching up are behind", "b@x.test/1", stanza.Chat, true, [4]string{"+", "~c", "", ""},

@@ -52,6 +52,24 @@ func (s *Session) Push(f *Frame) Outcome {
 	return Queued
 }
 
+// Unconfirmed are the positions of kept messages the session has and has not
+// confirmed yet; nil if there are none.
+func (s *Session) Unconfirmed() (out map[Pos]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range [2][]*Frame{s.queue, s.held} {
+		for _, f := range q {
+			if f.Offline && out == nil {
+				out = make(map[Pos]bool)
+			}
+			if f.Offline {
+				out[f.Pos] = true
+			}
+		}
+	}
+	return out
+}
+
 // Behind queues a message that came while the session reads what waits for it.
 // If it has gone live meanwhile, it is pushed.
 func (s *Session) Behind(f *Frame) Outcome {
