@@ -87,6 +87,12 @@ func TestGoLive_sessionThatLeft(t *testing.T) {
 		if _, bytes, _ := s.Room(); bytes != DefaultLimits.Bytes-len("carbon") {
 			t.Errorf("%s: %d bytes of room", name, bytes)
 		}
+		// RFC 6120 §10.1: one that comes just now does not overtake those that were given up.
+		s.Behind(keptAt("8", 8))
+		s.Behind(passing("typing"))
+		if got := w.take(s); got != "typing" {
+			t.Errorf("%s: then took %q", name, got)
+		}
 		if !s.BeginCatchUp() {
 			t.Errorf("%s: the next presence can't catch up", name)
 		}

@@ -71,11 +71,16 @@ func (s *Session) Unconfirmed() (out map[Pos]bool) {
 }
 
 // Behind queues a message that came while the session reads what waits for it.
-// If it has gone live meanwhile, it is pushed.
+// If it has gone live meanwhile, it is pushed; if it has left, the message waits
+// with those before it, which were given up.
 func (s *Session) Behind(f *Frame) Outcome {
 	s.mu.Lock()
 	if !s.catching {
+		left := !s.live
 		s.mu.Unlock()
+		if left && f.Offline {
+			return Queued
+		}
 		return s.Push(f)
 	}
 	defer s.mu.Unlock()
