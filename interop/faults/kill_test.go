@@ -148,11 +148,14 @@ type load struct {
 func newLoad(srv *server.Server, rng *rand.Rand, pause time.Duration) *load {
 	l := &load{rec: check.NewRecorder(), errs: make(chan error, 16)}
 	names := []string{"alice", "bob", "carol", "dave", "erin"}
+	// The people draw from a generator of their own: the moments of the faults
+	// stay those of the seed, whatever the people do.
+	own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
 	var mu sync.Mutex
 	pick := func(n int) int {
 		mu.Lock()
 		defer mu.Unlock()
-		return rng.IntN(n)
+		return own.IntN(n)
 	}
 	for i, n := range append(names, "alice") {
 		var others []string
