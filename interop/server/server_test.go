@@ -1,17 +1,42 @@
 package server
 
 import (
+	"os"
 	"testing"
 	"time"
 
 	"github.com/parlance-im/parlance/interop/client"
 )
 
-func TestProsody_everyWayIn(t *testing.T) { everyWayIn(t, Prosody) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	CleanBinary()
+	os.Exit(code)
+}
 
-func everyWayIn(t *testing.T, kind Kind) {
+func TestProsody_everyWayIn(t *testing.T) {
+	everyWayIn(t, Prosody, "SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN")
+}
+
+// RFC 9266: channel binding by tls-exporter, besides the plain mechanisms.
+func TestParlance_everyWayIn(t *testing.T) {
+	everyWayIn(t, Parlance, "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "PLAIN")
+}
+
+// One hole in a firewall is enough: the HTTPS port speaks XMPP to who asks for
+// it by ALPN (XEP-0368 §4).
+func TestParlance_xmppOnTheHTTPSPort(t *testing.T) {
+	s := Test(t, Parlance)
+	o := s.Options("alice", "one-port")
+	o.Addr, o.DirectTLS = s.HTTP, true
+	if err := s.LoginWith(t, o).Fence(5 * time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func everyWayIn(t *testing.T, kind Kind, mechanisms ...string) {
 	s := Test(t, kind)
-	for _, mech := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"} {
+	for _, mech := range mechanisms {
 		o := s.Options("alice", "r"+mech)
 		o.Mechanism, o.SM = mech, true
 		c := s.LoginWith(t, o)
