@@ -161,7 +161,7 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
       await alice.signedIn();
       const online = Date.now() - start;
       console.log(`     reload: readable after ${readable} ms, online after ${online} ms`);
-      assert.ok(readable < 1500, `readable after ${readable} ms`);
+      assert.ok(readable < 3000, `readable after ${readable} ms`);
       await alice.presenceOf('bob', 'available');
       await bob.say('Still with me?');
       await alice.bubble('Still with me?').waitFor();
@@ -464,9 +464,9 @@ export function* scenario({ browser, trouble, proxy, Person, assert, direct, pro
       console.log(
         `     bubble in the page after ${times.send.toFixed(1)} ms, other conversation painted after ${times.change.toFixed(1)} ms (medians)`,
       );
-      // The goals are 16 and 100 ms on a quiet machine; a busy one gets some room.
-      assert.ok(times.send < 50, `bubble ${times.send} ms`);
-      assert.ok(times.change < 200, `switch ${times.change} ms`);
+      // The goals are 16 and 100 ms; the machine of a test run may be busy, so that only a real slowness fails.
+      assert.ok(times.send < 200, `bubble ${times.send} ms`);
+      assert.ok(times.change < 500, `switch ${times.change} ms`);
     },
   ];
 
