@@ -145,6 +145,7 @@ func (d *device) drain() {
 		if len(fs) == 0 {
 			return
 		}
+		d.s.Wrote(d) // first: what until sees is confirmed
 		d.mu.Lock()
 		for _, f := range fs {
 			text := string(f.Bytes)
@@ -156,7 +157,6 @@ func (d *device) drain() {
 		}
 		d.cond.Broadcast()
 		d.mu.Unlock()
-		d.s.Wrote(d)
 	}
 }
 
