@@ -18,6 +18,9 @@ export function* views({ browser, trouble, Person, assert, direct }, alice, bob)
       await fresh.page.waitForTimeout(500); // the first sync; it may have opened at what counts as unread
       await fresh.page.locator('#composer').press('Escape');
       await fresh.bubble('Line 160 of many').waitFor();
+      // Slow enough that pages come in while it is being looked at.
+      const cdp = await fresh.context.newCDPSession(fresh.page);
+      await cdp.send('Emulation.setCPUThrottlingRate', { rate: 6 });
       const shift = await fresh.page.evaluate(async () => {
         const box = document.querySelector('.scroller');
         // After the frame, not in it: sizes are observed between the two, and only then is it painted.
@@ -52,6 +55,7 @@ export function* views({ browser, trouble, Person, assert, direct }, alice, bob)
           nodes: document.querySelectorAll('*').length,
         };
       });
+      await cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 });
       console.log(
         `     scrolled up ${shift.rounds} times, worst shift ${shift.worst.toFixed(2)} px, ${shift.nodes} nodes, beginning reached: ${shift.start}`,
       );
