@@ -129,7 +129,7 @@ generate: ## write the generated files (docs/spec-index.md, docs/features.md, do
 	@$(GO) run ./tools/specref
 
 unit:
-	@$(GO) test -short $(UNIT)
+	@PARLANCE_TEST_SQLITE_ONLY=1 $(GO) test -short $(UNIT)
 
 go-unit:
 	@$(GO) test -timeout 10m $(UNIT)
