@@ -18,7 +18,8 @@ func edgeFeature() im.Feature {
 	return im.Feature{
 		Name: "edge",
 		Specs: []im.Spec{
-			{ID: "RFC 6120", Version: "2011-03", Status: "complete", Note: "client connections; no server-to-server streams yet"},
+			{ID: "RFC 6120", Version: "2011-03", Status: "partial",
+				Note: "client connections; no server-to-server streams yet; a stream's xml:lang is not put on stanzas without one"},
 			{ID: "RFC 7395", Version: "2014-10", Status: "complete"},
 			{ID: "RFC 7590", Version: "2015-06", Status: "complete"},
 			{ID: "RFC 7622", Version: "2015-09", Status: "complete"},
