@@ -123,20 +123,22 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 
 func (c *core) local(domain string) bool { return domain == c.domain.Domain() }
 
-// run carries stanzas until stop is called; the ledger ends after the path, so
-// that it writes down what nobody confirmed. The returned function stops both.
+// run carries stanzas until stop is called; ledger and index end after the path,
+// so that they write down what nobody confirmed and what finds the last messages.
+// The returned function stops all.
 func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
-	ledgerCtx, stopLedger := context.WithCancel(base)
-	path, ledger := make(chan error, 1), make(chan error, 1)
+	behindCtx, stopBehind := context.WithCancel(base)
+	path, ledger, index := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { path <- c.path.Run(pathCtx) }()
-	go func() { ledger <- c.ledger.Run(ledgerCtx) }()
+	go func() { ledger <- c.ledger.Run(behindCtx) }()
+	go func() { index <- c.archive.Index(behindCtx, c.log) }()
 	return func() error {
 		stopPath()
 		err := <-path
-		stopLedger()
-		return errors.Join(err, <-ledger, c.db.Close())
+		stopBehind()
+		return errors.Join(err, <-ledger, <-index, c.db.Close())
 	}
 }
 

@@ -32,14 +32,27 @@ type Entry struct {
 	Stanza            []byte // the whole stanza, as sent on
 	Views             []View
 	Waiting           jid.JID // waits for this account from the start; zero: it has a session
-	// Dedup identifies the sending, so that the same message sent again is kept
-	// once; nil if the sender gave it no origin-id (XEP-0359 §2.2).
-	Dedup []byte
-	Held  bool // kept and acknowledged, but delivered to nobody
+	Dedup             Sending // zero if the sender gave it no origin-id (XEP-0359 §2.2)
+	Held              bool    // kept and acknowledged, but delivered to nobody
 
 	Pos   session.Pos
 	At    time.Time
 	Again bool // it was in the archive already, at Pos
+}
+
+// Sending identifies a sending, so that the same message sent again is kept
+// once. Its first four bytes are the sender's, so that one's sendings stand together.
+type Sending [16]byte
+
+// IsZero says that it identifies nothing.
+func (s Sending) IsZero() bool { return s == Sending{} }
+
+// column is the value in the tables.
+func (s Sending) column() []byte {
+	if s.IsZero() {
+		return nil
+	}
+	return s[:]
 }
 
 // Pair is the conversation of two people.
@@ -56,19 +69,11 @@ func Pair(a, b jid.JID) string {
 var ErrUnknown = errors.New("archive: append: outcome unknown")
 
 const (
-	sqlConvGet = `SELECT c.id, COALESCE((SELECT r.conv_seq FROM record r WHERE r.conv = c.id
-		ORDER BY r.pos DESC LIMIT 1), 0) FROM conversation c WHERE c.key = $1`
+	sqlConvGet = `SELECT c.id, COALESCE((SELECT r.conv_seq FROM place p JOIN record r ON r.pos = p.pos WHERE p.conv = c.id
+		ORDER BY p.pos DESC LIMIT 1), 0) FROM conversation c WHERE c.key = $1`
 	sqlConvNew = `INSERT INTO conversation (key) VALUES ($1) RETURNING id`
-	sqlDedup   = `SELECT pos, at FROM record WHERE dedup = $1`
-	sqlRecord  = `INSERT INTO record (pos, at, conv, conv_seq, state, sender, recipient, dedup, stanza, salt, seal) VALUES `
-	sqlOnce    = ` ON CONFLICT (dedup) WHERE dedup IS NOT NULL DO NOTHING`
-	sqlView    = `INSERT INTO view (owner, pos, flags) VALUES `
-	sqlWaiting = `INSERT INTO waiting (owner, pos) VALUES `
 	sqlSeal    = `SELECT seal FROM record WHERE pos = $1`
 )
-
-// errAgain undoes an optimistic insert that met a message sent before.
-var errAgain = errors.New("archive: sent before")
 
 // Append keeps entries, in order, in one transaction, and returns when they are
 // on disk. On an error none of them is, except with ErrUnknown.
@@ -83,14 +88,8 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 			}
 		}
 		b = a.newBatch(entries)
-		return b.write(tx, false)
+		return b.write(tx)
 	})
-	if errors.Is(err, errAgain) {
-		err = a.db.Write(ctx, func(tx *store.Tx) error {
-			b = a.newBatch(entries)
-			return b.write(tx, true)
-		})
-	}
 	if err != nil && store.IsAmbiguous(err) && b != nil {
 		err = a.settleDoubt(ctx, b, err)
 	}
@@ -110,6 +109,8 @@ func (a *Archive) adopt(b *batch) {
 	for k, c := range b.convs {
 		a.convs[k] = c
 	}
+	a.tail.drop(b.slice)
+	a.tail.add(a.now(), b.indexed)
 }
 
 // settleDoubt finds out whether a transaction whose commit was cut off took
@@ -144,80 +145,98 @@ type batch struct {
 	lastAt  int64
 	stepped int64
 	convs   map[string]*conversation
+	seen    map[Sending]*Entry
 	probe   []byte // seal of the last record
+	salts   []byte // random, 16 bytes an entry
 
-	records, views, waiting []any
+	records, waiting []any
+	indexed          []indexed
+	slice            *cut // of an earlier run's index, written along
 }
 
 func (a *Archive) newBatch(entries []*Entry) *batch {
-	return &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, stepped: a.stepped, convs: make(map[string]*conversation)}
+	return &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, stepped: a.stepped,
+		convs: make(map[string]*conversation), seen: make(map[Sending]*Entry)}
 }
 
-// write inserts the batch. The first try assumes that nothing was sent before;
-// with look, each message is looked up.
-func (b *batch) write(tx *store.Tx, look bool) error {
-	now := b.a.now().UnixMicro()
-	seen := map[string]*Entry{}
+// write inserts the batch, and a piece of the index of what came long before:
+// pages that are flushed anyway cost no flush of their own.
+func (b *batch) write(tx *store.Tx) error {
+	if err := b.findAgain(tx); err != nil {
+		return err
+	}
+	b.salts = make([]byte, saltSize*len(b.entries))
+	_, _ = rand.Read(b.salts) // never fails (crypto/rand)
+	now := b.a.now()
 	for _, e := range b.entries {
-		if look && e.Dedup != nil {
-			if first := seen[string(e.Dedup)]; first != nil {
-				e.Pos, e.At, e.Again = first.Pos, first.At, true
-				continue
-			}
-			again, err := findAgain(tx, e)
-			if err != nil {
-				return err
-			}
-			if again {
-				continue
-			}
-			seen[string(e.Dedup)] = e
+		if e.Again {
+			continue
 		}
-		if err := b.add(tx, e, now); err != nil {
+		if err := b.add(tx, e, now.UnixMicro()); err != nil {
 			return err
 		}
 	}
-	return b.insert(tx)
+	if err := b.insert(tx); err != nil {
+		return err
+	}
+	if b.a.tail.begin(runLength, now.Add(-runAge)) {
+		b.slice = b.a.tail.slice(sliceRest + sliceShare*len(b.entries))
+		return writeCut(tx, b.slice)
+	}
+	return nil
 }
 
-func findAgain(tx *store.Tx, e *Entry) (bool, error) {
-	var pos, at int64
-	err := tx.Row(sqlDedup, e.Dedup).Scan(&pos, &at)
-	if errors.Is(err, store.ErrNoRows) {
-		return false, nil
+// findAgain marks the entries that are in the archive already, or twice in the batch.
+func (b *batch) findAgain(tx *store.Tx) error {
+	var ask []Sending
+	for _, e := range b.entries {
+		e.Again = false
+		if e.Dedup.IsZero() {
+			continue
+		}
+		if s, ok := b.a.tail.sending(e.Dedup); ok {
+			e.Pos, e.At, e.Again = s.pos, time.UnixMicro(s.at).UTC(), true
+			continue
+		}
+		ask = append(ask, e.Dedup)
 	}
-	if err != nil {
-		return false, err
+	found, err := findSent(tx, ask)
+	if err != nil || len(found) == 0 {
+		return err
 	}
-	e.Pos, e.At, e.Again = session.Pos(pos), time.UnixMicro(at).UTC(), true
-	return true, nil
+	for _, e := range b.entries {
+		if e.Dedup.IsZero() || e.Again {
+			continue
+		}
+		if s, ok := found[e.Dedup]; ok {
+			e.Pos, e.At, e.Again = s.pos, time.UnixMicro(s.at).UTC(), true
+		}
+	}
+	return nil
 }
+
+const saltSize = 16
 
 // add gives an entry its place and collects its rows.
 func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
+	if !e.Dedup.IsZero() {
+		if first := b.seen[e.Dedup]; first != nil {
+			e.Pos, e.At, e.Again = first.Pos, first.At, true
+			return nil
+		}
+		b.seen[e.Dedup] = e
+	}
 	c, err := b.conversation(tx, e.Conversation)
 	if err != nil {
 		return err
 	}
 	c.seq++
 	b.last++
-	at := now
-	if !e.At.IsZero() {
-		at = e.At.UnixMicro()
-	}
-	// A small step back of the clock does not show; after a large one the clock
-	// is believed again, so that one wrong hour does not stamp years.
-	if at < b.lastAt && b.lastAt-at < int64(time.Hour/time.Microsecond) {
-		at = b.lastAt
-	}
-	if at < b.lastAt {
-		b.stepped = max(b.stepped, b.lastAt)
-	}
-	b.lastAt = at
-	e.Pos, e.At, e.Again = b.last, time.UnixMicro(at).UTC(), false
+	at := b.time(e, now)
+	e.Pos, e.At = b.last, time.UnixMicro(at).UTC()
 
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	salt := b.salts[:saltSize:saltSize]
+	b.salts = b.salts[saltSize:]
 	sender, recipient := e.Sender.String(), e.Recipient.String()
 	seal := Seal(salt, at, sender, recipient, e.Stanza)
 	b.probe = seal[:]
@@ -225,17 +244,30 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 	if e.Held {
 		state = 1
 	}
-	b.records = append(b.records, int64(e.Pos), at, c.id, c.seq, state, sender, recipient, e.Dedup, e.Stanza, salt, b.probe)
-	if e.Held {
-		return nil
-	}
-	for _, v := range e.Views {
-		b.views = append(b.views, v.Owner.String(), int64(e.Pos), v.Flags)
-	}
-	if !e.Waiting.IsZero() {
+	b.records = append(b.records, int64(e.Pos), at, c.id, c.seq, state, sender, recipient, e.Dedup.column(), viewsText(e), e.Stanza, salt, b.probe)
+	b.indexed = append(b.indexed, indexed{pos: e.Pos, at: at, conv: c.id, seq: c.seq, dedup: e.Dedup, views: ownersOf(e)})
+	if !e.Held && !e.Waiting.IsZero() {
 		b.waiting = append(b.waiting, e.Waiting.String(), int64(e.Pos))
 	}
 	return nil
+}
+
+// time is when an entry counts as sent. A small step back of the clock does not
+// show; after a large one the clock is believed again, so that one wrong hour
+// does not stamp years.
+func (b *batch) time(e *Entry, now int64) int64 {
+	at := now
+	if !e.At.IsZero() {
+		at = e.At.UnixMicro()
+	}
+	if at < b.lastAt && b.lastAt-at < int64(time.Hour/time.Microsecond) {
+		at = b.lastAt
+	}
+	if at < b.lastAt {
+		b.stepped = max(b.stepped, b.lastAt)
+	}
+	b.lastAt = at
+	return at
 }
 
 // conversation returns the batch's own copy of a conversation's state.
@@ -254,27 +286,20 @@ func (b *batch) conversation(tx *store.Tx, key string) (*conversation, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.seq = max(c.seq, b.a.tail.seq(c.id))
 	}
 	b.convs[strings.Clone(key)] = c
 	return c, nil
 }
 
 func (b *batch) insert(tx *store.Tx) error {
-	n, err := insertRows(tx, sqlRecord, 11, b.records, sqlOnce)
-	if err != nil {
+	if err := intoRecord.rows(tx, b.records); err != nil {
 		return err
-	}
-	if int(n) != len(b.records)/11 {
-		return errAgain
 	}
 	if b.stepped != b.a.stepped {
 		if _, err := tx.Exec(sqlStep, b.stepped); err != nil {
 			return err
 		}
 	}
-	if _, err := insertRows(tx, sqlView, 3, b.views, ""); err != nil {
-		return err
-	}
-	_, err = insertRows(tx, sqlWaiting, 2, b.waiting, "")
-	return err
+	return intoWaits.rows(tx, b.waiting)
 }

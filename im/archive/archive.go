@@ -36,6 +36,8 @@ type Archive struct {
 	stepped int64 // the latest time any record had when time went back
 	stale   bool  // what was written last is not known
 	convs   map[string]*conversation
+
+	tail *tail // has its own lock; added to under mu
 }
 
 // conversation is what the writer has to know of one.
@@ -49,38 +51,39 @@ const convCache = 100_000
 
 const (
 	sqlLast = `SELECT pos, at FROM record ORDER BY pos DESC LIMIT 1`
-	sqlMark = `SELECT value FROM archive_mark WHERE name = 'settled'`
+	sqlMark = `SELECT value FROM archive_mark WHERE name = $1`
+	// What the index lacks, in pages.
+	sqlTail = `SELECT pos, at, conv, conv_seq, sender, recipient, dedup, views FROM record
+		WHERE pos > $1 ORDER BY pos LIMIT 4096`
 	// After a crash nobody knows what was taken behind the mark: it all waits again.
 	sqlRecover = `INSERT INTO waiting (owner, pos)
 		SELECT v.owner, v.pos FROM view v JOIN record r ON r.pos = v.pos
 		WHERE r.pos > $1 AND v.flags >= 2 ON CONFLICT (owner, pos) DO NOTHING`
-	sqlStepped = `SELECT value FROM archive_mark WHERE name = 'stepped'`
-	sqlStep    = `INSERT INTO archive_mark (name, value) VALUES ('stepped', $1)
+	sqlStep = `INSERT INTO archive_mark (name, value) VALUES ('stepped', $1)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 	sqlSettle = `INSERT INTO archive_mark (name, value) VALUES ('settled', $1)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
-// Open reads where the log ends and makes waiting what a crash left unsettled.
+// Open reads where the log ends, and makes waiting what a crash left unsettled.
 // Migrations have been applied.
 func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, error) {
-	a := &Archive{db: db, now: now, convs: make(map[string]*conversation)}
+	a := &Archive{db: db, now: now, convs: make(map[string]*conversation), tail: newTail()}
 	err := db.Write(ctx, func(tx *store.Tx) error {
 		if err := a.load(tx); err != nil {
 			return err
 		}
-		var mark int64
-		last := int64(a.last)
-		if err := tx.Row(sqlMark).Scan(&mark); err != nil && !errors.Is(err, store.ErrNoRows) {
+		settled, err := mark(tx, "settled")
+		if err != nil || settled >= int64(a.last) {
 			return err
 		}
-		if mark >= last {
-			return nil
-		}
-		if _, err := tx.Exec(sqlRecover, mark); err != nil {
+		if _, err := tx.Exec(sqlRecover, settled); err != nil {
 			return err
 		}
-		_, err := tx.Exec(sqlSettle, last)
+		if err := a.tail.recover(tx, session.Pos(settled)); err != nil {
+			return err
+		}
+		_, err = tx.Exec(sqlSettle, int64(a.last))
 		return err
 	})
 	if err != nil {
@@ -89,13 +92,30 @@ func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, er
 	return a, nil
 }
 
-// load reads where the log ends; nothing else is known then.
+// mark is a value of archive_mark; 0 if there is none.
+func mark(tx *store.Tx, name string) (value int64, err error) {
+	err = tx.Row(sqlMark, name).Scan(&value)
+	if errors.Is(err, store.ErrNoRows) {
+		err = nil
+	}
+	return value, err
+}
+
+// load reads where the log ends and what the index lacks; nothing else is known then.
 func (a *Archive) load(tx *store.Tx) error {
-	var last, at, stepped int64
+	var last, at int64
 	if err := tx.Row(sqlLast).Scan(&last, &at); err != nil && !errors.Is(err, store.ErrNoRows) {
 		return err
 	}
-	if err := tx.Row(sqlStepped).Scan(&stepped); err != nil && !errors.Is(err, store.ErrNoRows) {
+	stepped, err := mark(tx, "stepped")
+	if err != nil {
+		return err
+	}
+	upto, err := mark(tx, "indexed")
+	if err != nil {
+		return err
+	}
+	if err := a.tail.load(tx, upto, a.now()); err != nil {
 		return err
 	}
 	a.last, a.lastAt, a.stepped, a.stale = session.Pos(last), at, stepped, false

@@ -120,7 +120,7 @@ func TestAppend_sentAgainIsKeptOnce(t *testing.T) {
 		a, _ := open(t, db)
 		mk := func(id string) *Entry {
 			e := entry(alice, bob, "m"+id)
-			e.Dedup = []byte("dedup-" + id)
+			copy(e.Dedup[:], "dedup-"+id)
 			return e
 		}
 		first := mk("1")

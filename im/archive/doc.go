@@ -1,12 +1,18 @@
 // Package archive keeps every message before it is delivered: the fourth verb
 // of the message path, commit.
 //
-// A record is one immutable row per message; view rows say in whose archive it
-// is seen; waiting rows say for whom it still waits. They are written in one
-// transaction, whose flush to disk is what an acknowledgement means. The
-// position (session.Pos) is the order for every recipient. Each record carries
-// a salted seal and its conversation's own sequence number, so that content
-// can be erased later without breaking proofs over what stays (seal.go).
+// A record is one immutable row per message; waiting rows say for whom it still
+// waits. They are written in one transaction, whose flush to disk is what an
+// acknowledgement means. The position (session.Pos) is the order for every
+// recipient. Each record carries a salted seal and its conversation's own sequence
+// number, so that content can be erased later without breaking proofs over what
+// stays (seal.go).
+//
+// What finds a record later is derived from it and written behind it, in sorted
+// runs: view rows (in whose archive it is seen), places (of a conversation),
+// sendings (so that the same message sent again is kept once). Until then these
+// are the tail, in memory (tail.go, index.go); reading an archive first writes
+// what its owner's lacks, and after a crash the tail is read back from the records.
 //
 // A message its recipients' sessions have not confirmed is followed by the
 // Ledger: it becomes a waiting row after a few seconds, or at once when the
@@ -17,8 +23,9 @@
 // Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
 // XEP-0160, XEP-0203, XEP-0334 §4.
 //
-// Tables: conversation, record, view, waiting, archive_mark. Goroutines:
-// Ledger.Run, stopped by its context. Locks: Archive.mu (one log, one writer),
+// Tables: conversation, record, view, place, sending, waiting, archive_mark.
+// Goroutines: Ledger.Run and Archive.Index, stopped by their contexts. Locks:
+// Archive.mu (one log, one writer), tail.mu (a leaf, for a few map operations),
 // Ledger.mu (a leaf: taken under a session's lock). im/deliver alone calls
 // Append; MAM requests come through the feature value. It does not judge, and
 // does not know rooms or policies.

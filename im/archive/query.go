@@ -38,21 +38,19 @@ var ErrNotFound = errors.New("archive: no such message")
 
 // In all of these: $1 owner, $2 after, $3 before, $4 and $5 time, $6 limit,
 // $7 conversation, $8 and $9 the other side's full address or an empty string.
-// The unary plus keeps SQLite from starting at the time index: the positions
-// already bound the time.
 const (
 	sqlAll = `SELECT r.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos
 		WHERE v.owner = $1 AND v.pos > $2 AND v.pos < $3 AND v.flags IN (1, 3)
-		AND +r.at >= $4 AND +r.at <= $5 AND r.stanza IS NOT NULL ORDER BY v.pos `
-	sqlWith = `SELECT r.pos, r.at, r.stanza FROM record r
-		WHERE r.conv = $7 AND r.pos > $2 AND r.pos < $3 AND +r.at >= $4 AND +r.at <= $5 AND r.stanza IS NOT NULL
+		AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL ORDER BY v.pos `
+	sqlWith = `SELECT r.pos, r.at, r.stanza FROM place p JOIN record r ON r.pos = p.pos
+		WHERE p.conv = $7 AND p.pos > $2 AND p.pos < $3 AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL
 		AND ($8 = '' OR r.sender = $8 OR r.recipient = $8)
-		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = r.pos AND v.flags IN (1, 3))
-		ORDER BY r.pos `
+		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = p.pos AND v.flags IN (1, 3))
+		ORDER BY p.pos `
 	sqlOne = `SELECT r.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos
 		WHERE v.owner = $1 AND v.pos = $2 AND v.flags IN (1, 3) AND r.stanza IS NOT NULL`
 	sqlSeen     = `SELECT 1 FROM view WHERE owner = $1 AND pos = $2`
-	sqlFrom     = `SELECT pos FROM record WHERE at >= $1 ORDER BY at, pos LIMIT 1`
+	sqlAt       = `SELECT pos, at FROM record WHERE pos >= $1 ORDER BY pos LIMIT 1`
 	sqlConvID   = `SELECT id FROM conversation WHERE key = $1`
 	sqlViews    = `SELECT count(*) FROM view WHERE owner = $1 AND flags IN (1, 3)`
 	sqlEdgeAsc  = `SELECT v.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos WHERE v.owner = $1 AND v.flags IN (1, 3) ORDER BY v.pos LIMIT 1`
@@ -62,7 +60,7 @@ const (
 // Read returns a page.
 func (a *Archive) Read(ctx context.Context, q Query) (Page, error) {
 	var p Page
-	err := a.db.Read(ctx, func(tx *store.Tx) error {
+	err := a.readOwner(ctx, q.Owner.String(), func(tx *store.Tx) error {
 		var err error
 		if len(q.IDs) > 0 {
 			p, err = readIDs(tx, q)
@@ -172,20 +170,37 @@ func (q *Query) text(tx *store.Tx) (string, []any, error) {
 	return sqlWith, append(args, conv, full), err
 }
 
-// startsAt is the first position that can have a time. Times are almost in the
-// order of positions (append.go), so that a page need not be searched for from
-// the beginning of the archive. Behind a time from before a step back of the
-// clock nothing is known: every position may have it.
+// startsAt is the first position that can have a time, or ErrNoRows. Times are
+// almost in the order of positions (append.go), so it is searched for by
+// halving. Behind a time from before a step back of the clock nothing is known:
+// every position may have it.
 func startsAt(tx *store.Tx, start int64) (from int64, err error) {
-	var stepped int64
-	if err := tx.Row(sqlStepped).Scan(&stepped); err != nil && !errors.Is(err, store.ErrNoRows) {
+	stepped, err := mark(tx, "stepped")
+	if err != nil || start <= stepped {
 		return 0, err
 	}
-	if start <= stepped {
-		return 0, nil
+	var last, at int64
+	if err := tx.Row(sqlLast).Scan(&last, &at); err != nil {
+		return 0, err
 	}
-	err = tx.Row(sqlFrom, start).Scan(&from)
-	return from, err
+	if at < start {
+		return 0, store.ErrNoRows
+	}
+	for low, high := int64(0), last; ; { // what is sought is behind low and not behind high
+		if high-low <= 1 {
+			return high, nil
+		}
+		var pos int64
+		middle := low + (high-low)/2
+		if err := tx.Row(sqlAt, middle).Scan(&pos, &at); err != nil {
+			return 0, err
+		}
+		if at >= start {
+			high = min(pos, middle) // between middle and pos there is nothing
+		} else {
+			low = pos
+		}
+	}
 }
 
 // readIDs is the "ids" field of mam:2#extended: all of them or an error; as many
@@ -216,7 +231,7 @@ func readIDs(tx *store.Tx, q Query) (Page, error) {
 
 // Edges are the first and the last message of an archive (XEP-0313 §6.1).
 func (a *Archive) Edges(ctx context.Context, owner jid.JID) (first, last []Kept, err error) {
-	err = a.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err = a.readOwner(ctx, owner.String(), func(tx *store.Tx) (err error) {
 		if first, err = scanKept(tx, sqlEdgeAsc, owner.String()); err != nil {
 			return err
 		}
@@ -232,7 +247,7 @@ func (a *Archive) Edges(ctx context.Context, owner jid.JID) (first, last []Kept,
 // Count is how many messages of an owner's archive a query is about. It looks at
 // them all, so it is made only when a client asks for nothing else (XEP-0059 §2.7).
 func (a *Archive) Count(ctx context.Context, q Query) (n int64, err error) {
-	err = a.db.Read(ctx, func(tx *store.Tx) error {
+	err = a.readOwner(ctx, q.Owner.String(), func(tx *store.Tx) error {
 		if len(q.IDs) > 0 {
 			q.Max = len(q.IDs)
 			p, err := readIDs(tx, q)

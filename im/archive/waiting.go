@@ -44,7 +44,7 @@ func (a *Archive) Waiting(ctx context.Context, owner jid.JID, after, upto sessio
 // read that part of the archive itself. What waits but is not shown there
 // (XEP-0334 §4.1) goes on waiting.
 func (a *Archive) Skip(ctx context.Context, owner jid.JID, from, upto session.Pos) error {
-	err := a.db.Write(ctx, func(tx *store.Tx) error {
+	err := a.writeOwner(ctx, owner.String(), func(tx *store.Tx) error {
 		_, err := tx.Exec(sqlSkip, owner.String(), int64(from), int64(upto))
 		return err
 	})

@@ -160,24 +160,29 @@ func readHints(st *stanza.Stanza) (h hints) {
 // dedup identifies a sending by sender, recipient, origin-id (XEP-0359 §2.2)
 // and body: a message sent again after a lost connection is kept once, while a
 // client that uses one id for two texts loses neither.
-func dedup(st *stanza.Stanza) []byte {
+func dedup(st *stanza.Stanza) (sending archive.Sending) {
 	k, ok := st.Child(spaceSID, "origin-id")
 	if !ok {
-		return nil
+		return sending
 	}
 	id, _ := st.Attr(k, "id")
 	if id == "" {
-		return nil
+		return sending
 	}
 	body, _ := st.Child(stanza.Space, "body")
 	text := st.Content[body.Inner.Start:body.Inner.End]
-	b := make([]byte, 0, 256+len(text))
-	for _, s := range [3]string{st.From.Bare().String(), st.To.String(), id} {
-		b = append(b, s...)
+	var room [512]byte
+	b := append(room[:0], st.From.Bare().String()...)
+	whose := sha256.Sum256(b)
+	for _, s := range [2]string{st.To.String(), id} {
 		b = append(b, 0) // in no address, and no id of a well-formed stanza
+		b = append(b, s...)
 	}
+	b = append(b, 0)
 	sum := sha256.Sum256(append(b, text...))
-	return sum[:16]
+	n := copy(sending[:], whose[:4])
+	copy(sending[n:], sum[:])
+	return sending
 }
 
 // snapshot collects what plan needs to know about a recipient.

@@ -119,21 +119,21 @@ func describe(p *planned, refusal *stanza.Error) string {
 
 // PRODUCT: the same id is stored once; HOUSE §2: but two texts are two messages.
 func TestDedup_identifiesASending(t *testing.T) {
-	mk := func(to, id, body string) string {
-		return string(dedup(scan(t, `<message to='`+to+`' type='chat'><body>`+body+`</body><origin-id xmlns='urn:xmpp:sid:0' id='`+id+`'/></message>`)))
+	mk := func(to, id, body string) archive.Sending {
+		return dedup(scan(t, `<message to='`+to+`' type='chat'><body>`+body+`</body><origin-id xmlns='urn:xmpp:sid:0' id='`+id+`'/></message>`))
 	}
 	base := mk("bob@x.test", "1", "hi")
-	if base == "" || base != mk("bob@x.test", "1", "hi") {
+	if base.IsZero() || base != mk("bob@x.test", "1", "hi") {
 		t.Error("the same sending has two identities")
 	}
-	for name, other := range map[string]string{
+	for name, other := range map[string]archive.Sending{
 		"id": mk("bob@x.test", "2", "hi"), "recipient": mk("carol@x.test", "1", "hi"), "text": mk("bob@x.test", "1", "ho"),
 	} {
 		if other == base {
 			t.Errorf("another %s, the same identity", name)
 		}
 	}
-	if dedup(scan(t, `<message to='bob@x.test' id='1'><body>x</body></message>`)) != nil {
+	if !dedup(scan(t, `<message to='bob@x.test' id='1'><body>x</body></message>`)).IsZero() {
 		t.Error("an identity without origin-id")
 	}
 }
