@@ -121,3 +121,20 @@ type T struct { Open lib.Type; hidden lib.Type }
 		t.Errorf("%d outside types seen in signatures, want 2", outsideTypes)
 	}
 }
+
+func TestDefaultMux_seesEveryWay(t *testing.T) {
+	src := `package x
+import web "net/http"
+var a = web.Server{Addr: ":1"}
+var b = &web.Server{Handler: nil, Addr: ":1"}
+var c = web.DefaultServeMux
+func f() { web.HandleFunc("/", nil); http.HandleFunc("/", nil); _ = web.ListenAndServe("", nil) }
+`
+	f, err := parser.ParseFile(token.NewFileSet(), "x.go", src, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := defaultMux(f); len(got) != 5 { // a, b, c, HandleFunc, ListenAndServe
+		t.Errorf("%d uses seen, want 5", len(got))
+	}
+}

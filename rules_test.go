@@ -233,3 +233,71 @@ func TestRules_testsDoNotSleep(t *testing.T) {
 	}
 	allow.reportUnused(t)
 }
+
+// net/http/pprof registers itself with the default mux when it is imported, and
+// so may any library: whoever serves that mux shows the inside of the process.
+func TestRules_nobodyServesTheDefaultMux(t *testing.T) {
+	fset, files := sources(t)
+	for _, s := range files {
+		if s.test {
+			continue
+		}
+		if slices.Contains(imports(s.file), "net/http/pprof") && s.dir != "admin/api" {
+			t.Errorf("%s imports net/http/pprof: profiles are on the admin socket only", s.path)
+		}
+		for _, bad := range defaultMux(s.file) {
+			t.Errorf("%s: the default mux is used here: name the handler", fset.Position(bad.Pos()))
+		}
+	}
+}
+
+// defaultMux finds where a file uses net/http's default mux: by name, through
+// the functions that register with it, or as the handler of who names none.
+func defaultMux(f *ast.File) (bad []ast.Node) {
+	name := ""
+	for _, spec := range f.Imports {
+		if spec.Path.Value == `"net/http"` {
+			name = "http"
+			if spec.Name != nil {
+				name = spec.Name.Name
+			}
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	is := func(e ast.Expr, names ...string) bool {
+		sel, ok := e.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		id, ok := sel.X.(*ast.Ident)
+		return ok && id.Name == name && slices.Contains(names, sel.Sel.Name)
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch x := n.(type) {
+		case *ast.SelectorExpr:
+			if is(x, "DefaultServeMux", "Handle", "HandleFunc", "ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS") {
+				bad = append(bad, x)
+			}
+		case *ast.CompositeLit:
+			if !is(x.Type, "Server") {
+				return true
+			}
+			for _, e := range x.Elts {
+				kv, ok := e.(*ast.KeyValueExpr)
+				if !ok {
+					continue
+				}
+				key, _ := kv.Key.(*ast.Ident)
+				value, _ := kv.Value.(*ast.Ident)
+				if key != nil && key.Name == "Handler" && (value == nil || value.Name != "nil") {
+					return true
+				}
+			}
+			bad = append(bad, x)
+		}
+		return true
+	})
+	return bad
+}

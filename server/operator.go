@@ -49,3 +49,22 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	}
 	return opened, nil
 }
+
+// OpenProfiler finds the running server for `parlance profile`.
+func OpenProfiler(ctx context.Context, p command.Place) (command.Profiler, error) {
+	cfg, err := Load(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	if p.Data != "" {
+		cfg.Data = p.Data
+	}
+	client, err := api.Dial(ctx, cfg.AdminSocket())
+	if errors.Is(err, api.ErrNoServer) {
+		return nil, fmt.Errorf("no server runs on %s", cfg.Data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}

@@ -63,6 +63,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 		return res, nil
 	}
 	defer res.Body.Close()
+	if text, ok := plainText(res); ok {
+		return nil, errors.New("api: the server says: " + text)
+	}
 	var p problem
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxBody)).Decode(&p); err != nil {
 		return nil, fmt.Errorf("api: the server answers %s", res.Status)

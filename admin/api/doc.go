@@ -1,6 +1,6 @@
 // Package api is how an operator on the machine itself talks to a running
 // server: JSON over HTTP/1.1 on a unix socket only its owner can open, and the
-// client for it.
+// client for it. Profiles (pprof) are there, and nowhere else.
 //
 // Specs: RFC 9112 (HTTP/1.1), newline-delimited JSON for the progress of an
 // import. It is no XMPP.
@@ -8,7 +8,8 @@
 // Tables: none; im/account keeps the accounts.
 //
 // Goroutines: Serve starts those of net/http and ends them before it returns.
-// Locks: none.
+// Locks: one request at a time samples locks (profiles.locks); no other lock is
+// taken under it.
 //
 // Called by: server starts Serve; admin/command is the client's user.
 //

@@ -77,6 +77,7 @@ func (s *Server) log() *slog.Logger {
 // handler lists the routes. What takes long ends with stopping.
 func (s *Server) handler(stopping context.Context) http.Handler {
 	mux := http.NewServeMux()
+	new(profiles).routes(mux, stopping)
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":                s.status,
 		"GET /v1/users":                 s.list,

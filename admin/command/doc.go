@@ -1,4 +1,5 @@
-// Package command is the operator's part of the command line: `parlance user`.
+// Package command is the operator's part of the command line: `parlance user` and
+// `parlance profile`.
 //
 // Specs: none.
 //

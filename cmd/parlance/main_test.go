@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +20,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "profile": profile},
 		// Sockets need short names, which the test's own folder may not have.
 		WorkdirRoot: shortDir(t),
 	})
@@ -55,4 +58,24 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no server answers on %s", args[0])
+}
+
+// profile FILE SAMPLE wants a pprof file (gzip of a message whose strings are
+// readable) with that kind of sample, which only its owner can read.
+func profile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: profile FILE SAMPLE")
+	}
+	st, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if st.Mode().Perm() != 0o600 {
+		ts.Fatalf("%s has mode %v", args[0], st.Mode())
+	}
+	z, err := gzip.NewReader(bytes.NewReader([]byte(ts.ReadFile(args[0]))))
+	ts.Check(err)
+	text, err := io.ReadAll(z)
+	ts.Check(err)
+	if !bytes.Contains(text, []byte(args[1])) {
+		ts.Fatalf("%s has no %s", args[0], args[1])
+	}
 }
