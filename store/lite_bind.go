@@ -39,7 +39,11 @@ func (c *liteConn) room(args []any) error {
 			need += len(v)
 		case []byte:
 			need += len(v)
-		case int64, int, bool, nil, uint32, int32:
+		case *string:
+			need += len(*v)
+		case *[]byte:
+			need += len(*v)
+		case int64, *int64, int, bool, nil, uint32, int32:
 		default:
 			p, err := plain(a)
 			if err != nil {
@@ -70,15 +74,20 @@ func (c *liteConn) bindOne(h uintptr, i int32, a any, at uintptr) (n int, rc int
 	switch v := a.(type) {
 	case int64:
 		return 0, sqlite3.Xsqlite3_bind_int64(c.tls, h, i, v), nil
+	case *int64:
+		return 0, sqlite3.Xsqlite3_bind_int64(c.tls, h, i, *v), nil
 	case string:
-		copy(memory(at, len(v)), v)
-		return len(v), sqlite3.Xsqlite3_bind_text(c.tls, h, i, at, int32(len(v)), 0), nil
+		n, rc = c.bindText(h, i, v, at)
+		return n, rc, nil
+	case *string:
+		n, rc = c.bindText(h, i, *v, at)
+		return n, rc, nil
 	case []byte:
-		if v != nil {
-			copy(memory(at, len(v)), v)
-			return len(v), sqlite3.Xsqlite3_bind_blob(c.tls, h, i, at, int32(len(v)), 0), nil
-		}
-		return 0, sqlite3.Xsqlite3_bind_null(c.tls, h, i), nil
+		n, rc = c.bindBlob(h, i, v, at)
+		return n, rc, nil
+	case *[]byte:
+		n, rc = c.bindBlob(h, i, *v, at)
+		return n, rc, nil
 	case nil:
 		return 0, sqlite3.Xsqlite3_bind_null(c.tls, h, i), nil
 	default:
@@ -92,4 +101,17 @@ func (c *liteConn) bindOne(h uintptr, i int32, a any, at uintptr) (n int, rc int
 		}
 		return 0, sqlite3.Xsqlite3_bind_int64(c.tls, h, i, num), nil
 	}
+}
+
+func (c *liteConn) bindText(h uintptr, i int32, v string, at uintptr) (n int, rc int32) {
+	copy(memory(at, len(v)), v)
+	return len(v), sqlite3.Xsqlite3_bind_text(c.tls, h, i, at, int32(len(v)), 0)
+}
+
+func (c *liteConn) bindBlob(h uintptr, i int32, v []byte, at uintptr) (n int, rc int32) {
+	if v == nil {
+		return 0, sqlite3.Xsqlite3_bind_null(c.tls, h, i)
+	}
+	copy(memory(at, len(v)), v)
+	return len(v), sqlite3.Xsqlite3_bind_blob(c.tls, h, i, at, int32(len(v)), 0)
 }

@@ -17,6 +17,12 @@ func plain(a any) (any, error) {
 			return nil, nil
 		}
 		return v, nil
+	case *int64:
+		return *v, nil
+	case *string:
+		return *v, nil
+	case *[]byte:
+		return plain(*v)
 	case int:
 		return int64(v), nil
 	case int32:

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,14 +47,6 @@ type Sending [16]byte
 
 // IsZero says that it identifies nothing.
 func (s Sending) IsZero() bool { return s == Sending{} }
-
-// column is the value in the tables.
-func (s Sending) column() []byte {
-	if s.IsZero() {
-		return nil
-	}
-	return s[:]
-}
 
 // Pair is the conversation of two people.
 func Pair(a, b jid.JID) string {
@@ -106,8 +99,13 @@ func (a *Archive) adopt(b *batch) {
 	if len(a.convs) > convCache {
 		clear(a.convs)
 	}
-	for k, c := range b.convs {
-		a.convs[k] = c
+	for i := range b.rows {
+		r := &b.rows[i]
+		r.c.seq = r.seq
+		if r.c.fresh {
+			r.c.fresh = false
+			a.convs[r.c.key] = r.c
+		}
 	}
 	a.tail.drop(b.slice)
 	a.tail.add(a.now(), b.indexed)
@@ -144,19 +142,39 @@ type batch struct {
 	last    session.Pos
 	lastAt  int64
 	stepped int64
-	convs   map[string]*conversation
+	convs   map[string]*conversation // that the archive does not know yet
 	seen    map[Sending]*Entry
 	probe   []byte // seal of the last record
-	salts   []byte // random, 16 bytes an entry
+	salts   []byte // random, saltSize an entry
+	sealing []byte // scratch
 
-	records, waiting []any
-	indexed          []indexed
-	slice            *cut // of an earlier run's index, written along
+	rows    []recordRow
+	waiting []cutView // flags are not used
+	indexed []indexed
+	views   []ownerFlags // room for indexed.views
+	slice   *cut         // of an earlier run's index, written along
+}
+
+// recordRow is a record as the table has it.
+type recordRow struct {
+	c                        *conversation
+	pos, at, seq, state      int64
+	sender, recipient, views string
+	dedup, stanza, salt      []byte
+	seal                     [32]byte
+	sealColumn               []byte
 }
 
 func (a *Archive) newBatch(entries []*Entry) *batch {
-	return &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, stepped: a.stepped,
-		convs: make(map[string]*conversation), seen: make(map[Sending]*Entry)}
+	n := len(entries)
+	b := &batch{a: a, entries: entries, last: a.last, lastAt: a.lastAt, stepped: a.stepped,
+		rows: make([]recordRow, 0, n), indexed: make([]indexed, 0, n), views: make([]ownerFlags, 0, 2*n)}
+	for _, e := range entries { // what an earlier batch left that failed
+		if c := a.convs[e.Conversation]; c != nil {
+			c.next = c.seq
+		}
+	}
+	return b
 }
 
 // write inserts the batch, and a piece of the index of what came long before:
@@ -186,16 +204,16 @@ func (b *batch) write(tx *store.Tx) error {
 	return nil
 }
 
-// findAgain marks the entries that are in the archive already, or twice in the batch.
+// findAgain marks the entries that are in the archive already.
 func (b *batch) findAgain(tx *store.Tx) error {
-	var ask []Sending
+	ask := make([]Sending, 0, len(b.entries))
 	for _, e := range b.entries {
 		e.Again = false
 		if e.Dedup.IsZero() {
 			continue
 		}
 		if s, ok := b.a.tail.sending(e.Dedup); ok {
-			e.Pos, e.At, e.Again = s.pos, time.UnixMicro(s.at).UTC(), true
+			e.again(s)
 			continue
 		}
 		ask = append(ask, e.Dedup)
@@ -205,24 +223,26 @@ func (b *batch) findAgain(tx *store.Tx) error {
 		return err
 	}
 	for _, e := range b.entries {
-		if e.Dedup.IsZero() || e.Again {
-			continue
-		}
-		if s, ok := found[e.Dedup]; ok {
-			e.Pos, e.At, e.Again = s.pos, time.UnixMicro(s.at).UTC(), true
+		if s, ok := found[e.Dedup]; ok && !e.Dedup.IsZero() {
+			e.again(s)
 		}
 	}
 	return nil
 }
+
+func (e *Entry) again(s sent) { e.Pos, e.At, e.Again = s.pos, time.UnixMicro(s.at).UTC(), true }
 
 const saltSize = 16
 
 // add gives an entry its place and collects its rows.
 func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 	if !e.Dedup.IsZero() {
-		if first := b.seen[e.Dedup]; first != nil {
+		if first := b.seen[e.Dedup]; first != nil { // twice in the batch
 			e.Pos, e.At, e.Again = first.Pos, first.At, true
 			return nil
+		}
+		if b.seen == nil {
+			b.seen = make(map[Sending]*Entry, len(b.entries))
 		}
 		b.seen[e.Dedup] = e
 	}
@@ -230,26 +250,40 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 	if err != nil {
 		return err
 	}
-	c.seq++
+	c.next++
 	b.last++
 	at := b.time(e, now)
 	e.Pos, e.At = b.last, time.UnixMicro(at).UTC()
-
-	salt := b.salts[:saltSize:saltSize]
-	b.salts = b.salts[saltSize:]
-	sender, recipient := e.Sender.String(), e.Recipient.String()
-	seal := Seal(salt, at, sender, recipient, e.Stanza)
-	b.probe = seal[:]
-	var state int64
-	if e.Held {
-		state = 1
+	b.record(e, c, at)
+	first := len(b.views)
+	if !e.Held {
+		for _, v := range e.Views {
+			b.views = append(b.views, ownerFlags{v.Owner.String(), v.Flags})
+		}
+		if !e.Waiting.IsZero() {
+			b.waiting = append(b.waiting, cutView{owner: e.Waiting.String(), pos: int64(e.Pos)})
+		}
 	}
-	b.records = append(b.records, int64(e.Pos), at, c.id, c.seq, state, sender, recipient, e.Dedup.column(), viewsText(e), e.Stanza, salt, b.probe)
-	b.indexed = append(b.indexed, indexed{pos: e.Pos, at: at, conv: c.id, seq: c.seq, dedup: e.Dedup, views: ownersOf(e)})
-	if !e.Held && !e.Waiting.IsZero() {
-		b.waiting = append(b.waiting, e.Waiting.String(), int64(e.Pos))
-	}
+	b.indexed = append(b.indexed, indexed{pos: e.Pos, at: at, conv: c.id, seq: c.next, dedup: e.Dedup, views: b.views[first:len(b.views):len(b.views)]})
 	return nil
+}
+
+// record makes an entry's row.
+func (b *batch) record(e *Entry, c *conversation, at int64) {
+	b.rows = append(b.rows, recordRow{c: c, pos: int64(e.Pos), at: at, seq: c.next, sender: e.Sender.String(), recipient: e.Recipient.String(),
+		views: viewsText(e), stanza: e.Stanza, salt: b.salts[:saltSize:saltSize]})
+	b.salts = b.salts[saltSize:]
+	r := &b.rows[len(b.rows)-1]
+	if e.Held {
+		r.state = 1
+	}
+	if !e.Dedup.IsZero() {
+		r.dedup = e.Dedup[:]
+	}
+	b.sealing = appendSealed(b.sealing[:0], r.salt, at, r.sender, r.recipient, r.stanza)
+	r.seal = sha256.Sum256(b.sealing)
+	r.sealColumn = r.seal[:]
+	b.probe = r.sealColumn
 }
 
 // time is when an entry counts as sent. A small step back of the clock does not
@@ -270,30 +304,39 @@ func (b *batch) time(e *Entry, now int64) int64 {
 	return at
 }
 
-// conversation returns the batch's own copy of a conversation's state.
+// conversation returns a conversation's state, whose next the batch moves.
 func (b *batch) conversation(tx *store.Tx, key string) (*conversation, error) {
+	if c := b.a.convs[key]; c != nil {
+		return c, nil
+	}
 	if c := b.convs[key]; c != nil {
 		return c, nil
 	}
-	c := &conversation{}
-	if known := b.a.convs[key]; known != nil {
-		*c = *known
-	} else {
-		err := tx.Row(sqlConvGet, key).Scan(&c.id, &c.seq)
-		if errors.Is(err, store.ErrNoRows) {
-			err = tx.Row(sqlConvNew, key).Scan(&c.id)
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.seq = max(c.seq, b.a.tail.seq(c.id))
+	c := &conversation{key: strings.Clone(key), fresh: true}
+	err := tx.Row(sqlConvGet, key).Scan(&c.id, &c.seq)
+	if errors.Is(err, store.ErrNoRows) {
+		err = tx.Row(sqlConvNew, key).Scan(&c.id)
 	}
-	b.convs[strings.Clone(key)] = c
+	if err != nil {
+		return nil, err
+	}
+	c.seq = max(c.seq, b.a.tail.seq(c.id))
+	c.next = c.seq
+	if b.convs == nil {
+		b.convs = make(map[string]*conversation)
+	}
+	b.convs[c.key] = c
 	return c, nil
 }
 
 func (b *batch) insert(tx *store.Tx) error {
-	if err := intoRecord.rows(tx, b.records); err != nil {
+	err := intoRecord.rows(tx, len(b.rows), func(i int, args []any) {
+		r := &b.rows[i]
+		args[0], args[1], args[2], args[3], args[4] = &r.pos, &r.at, &r.c.id, &r.seq, &r.state
+		args[5], args[6], args[7], args[8] = &r.sender, &r.recipient, &r.dedup, &r.views
+		args[9], args[10], args[11] = &r.stanza, &r.salt, &r.sealColumn
+	})
+	if err != nil {
 		return err
 	}
 	if b.stepped != b.a.stepped {
@@ -301,5 +344,7 @@ func (b *batch) insert(tx *store.Tx) error {
 			return err
 		}
 	}
-	return intoWaits.rows(tx, b.waiting)
+	return intoWaits.rows(tx, len(b.waiting), func(i int, args []any) {
+		args[0], args[1] = &b.waiting[i].owner, &b.waiting[i].pos
+	})
 }

@@ -42,8 +42,11 @@ type Archive struct {
 
 // conversation is what the writer has to know of one.
 type conversation struct {
-	id  int64
-	seq int64 // of its last record
+	id    int64
+	seq   int64 // of its last record
+	next  int64 // of the last record of the append under way
+	key   string
+	fresh bool // found or made in the append under way
 }
 
 // convCache bounds how many conversations the writer keeps in mind.

@@ -102,36 +102,34 @@ func (a *Archive) readOwner(ctx context.Context, owner string, fn func(*store.Tx
 	return a.db.Read(ctx, fn)
 }
 
-// writeCut writes rows; those that are there already stay.
+// writeCut writes rows; those that are there already stay. Arguments are
+// pointers: values would be copied to the heap one by one.
 func writeCut(tx *store.Tx, c *cut) error {
 	if c == nil {
 		return nil
 	}
-	args := make([]any, 0, 3*c.rows()+3)
-	for _, v := range c.views {
-		args = append(args, v.owner, int64(v.pos), v.flags)
-	}
-	if err := intoView.rows(tx, args); err != nil {
+	err := intoPlace.rows(tx, len(c.places), func(i int, args []any) {
+		args[0], args[1] = &c.places[i].conv, &c.places[i].pos
+	})
+	if err != nil {
 		return err
 	}
-	args = args[:0]
-	for _, p := range c.places {
-		args = append(args, p.conv, int64(p.pos))
-	}
-	if err := intoPlace.rows(tx, args); err != nil {
+	err = intoView.rows(tx, len(c.views), func(i int, args []any) {
+		v := &c.views[i]
+		args[0], args[1], args[2] = &v.owner, &v.pos, &v.flags
+	})
+	if err != nil {
 		return err
 	}
-	args = args[:0]
-	for i := range c.sendings {
-		args = append(args, c.sendings[i].key.column(), int64(c.sendings[i].pos))
-	}
-	if err := intoSent.rows(tx, args); err != nil {
+	err = intoSent.rows(tx, len(c.sendings), func(i int, args []any) {
+		s := &c.sendings[i]
+		s.column = s.key[:]
+		args[0], args[1] = &s.column, &s.pos
+	})
+	if err != nil || !c.done {
 		return err
 	}
-	if !c.done {
-		return nil
-	}
-	_, err := tx.Exec(sqlIndexed, int64(c.upto))
+	_, err = tx.Exec(sqlIndexed, int64(c.upto))
 	return err
 }
 
@@ -140,9 +138,10 @@ func findSent(tx *store.Tx, ask []Sending) (map[Sending]sent, error) {
 	var found map[Sending]sent
 	for len(ask) > 0 {
 		n, q := sentQuery(len(ask))
-		args := make([]any, n)
+		keys, args := make([][]byte, n), make([]any, n)
 		for i := range args {
-			args[i] = ask[min(i, len(ask)-1)].column()
+			keys[i] = ask[min(i, len(ask)-1)][:]
+			args[i] = &keys[i]
 		}
 		ask = ask[min(n, len(ask)):]
 		rows, err := tx.Query(q, args...)
@@ -224,14 +223,16 @@ func readTail(tx *store.Tx, after int64) (out []indexed, err error) {
 func (t *tail) recover(tx *store.Tx, settled session.Pos) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for owner, rows := range t.cur.views {
-		for _, v := range rows {
-			if v.pos <= settled || v.flags&Keep == 0 {
-				continue
+	var err error
+	for owner := range t.cur.views.ends {
+		t.cur.views.each(owner, func(v *row) bool {
+			if v.pos > settled && v.n&Keep != 0 {
+				_, err = tx.Exec(sqlPark, owner, int64(v.pos))
 			}
-			if _, err := tx.Exec(sqlPark, owner, int64(v.pos)); err != nil {
-				return err
-			}
+			return err == nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

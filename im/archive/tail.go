@@ -1,7 +1,7 @@
 package archive
 
 import (
-	"cmp"
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -16,36 +16,23 @@ import (
 // of their own four times; written in sorted runs of thousands, neighbours share
 // a page. After a crash the tail is read back from the records behind the mark.
 type tail struct {
-	mu  sync.Mutex
-	cur *run // takes what is appended
-	old *run // is being written to the tables; nil: no run is under way
-	gen int  // counts reloads: what was cut before one is not to be dropped after it
+	mu    sync.Mutex
+	cur   *run // takes what is appended
+	old   *run // is being written to the tables; nil: no run is under way
+	spare *run // an empty one, for its memory; may be nil
+	gen   int  // counts reloads: what was cut before one is not to be dropped after it
+	piece cut  // what slice returns; there is one at a time
 }
 
 // run is the index rows of consecutive records.
 type run struct {
-	views    map[string][]viewRow
-	places   map[int64]*placeRows
+	views    chains[string] // by owner
+	places   chains[int64]  // by conversation
 	sendings map[Sending]sent
+	keys     []Sending // sorted, once the run is written
 	records  int
 	upto     session.Pos // of its last record
 	since    time.Time   // of its first one
-
-	// In which order it is written; nil until it has begun.
-	owners []string
-	convs  []int64
-	keys   []Sending
-}
-
-type viewRow struct {
-	pos   session.Pos
-	conv  int64
-	flags int64
-}
-
-type placeRows struct {
-	pos []session.Pos
-	seq int64 // of the last one
 }
 
 type sent struct {
@@ -56,7 +43,21 @@ type sent struct {
 func newTail() *tail { return &tail{cur: newRun()} }
 
 func newRun() *run {
-	return &run{views: map[string][]viewRow{}, places: map[int64]*placeRows{}, sendings: map[Sending]sent{}}
+	return &run{views: newChains[string](), places: newChains[int64](), sendings: make(map[Sending]sent)}
+}
+
+// next is an empty run; mu is held.
+func (t *tail) next() *run {
+	r := t.spare
+	if r == nil {
+		return newRun()
+	}
+	t.spare = nil
+	r.views.reset()
+	r.places.reset()
+	clear(r.sendings)
+	r.keys, r.records = nil, 0
+	return r
 }
 
 // runs are both, the newer first.
@@ -96,21 +97,14 @@ func (t *tail) add(now time.Time, records []indexed) {
 	if r.records == 0 {
 		r.since = now
 	}
+	same := func(conv int64) int64 { return conv }
 	for i := range records {
 		x := &records[i]
 		for _, v := range x.views {
-			rows, known := r.views[v.owner]
-			if !known {
-				v.owner = strings.Clone(v.owner) // it is part of a stanza
-			}
-			r.views[v.owner] = append(rows, viewRow{x.pos, x.conv, v.flags})
+			// An owner's name may be part of a stanza.
+			r.views.add(v.owner, row{pos: x.pos, conv: x.conv, n: v.flags}, strings.Clone)
 		}
-		p := r.places[x.conv]
-		if p == nil {
-			p = &placeRows{}
-			r.places[x.conv] = p
-		}
-		p.pos, p.seq = append(p.pos, x.pos), x.seq
+		r.places.add(x.conv, row{pos: x.pos, conv: x.conv, n: x.seq}, same)
 		if !x.dedup.IsZero() {
 			r.sendings[x.dedup] = sent{x.pos, x.at}
 		}
@@ -139,8 +133,8 @@ func (t *tail) seq(conv int64) int64 {
 	defer t.mu.Unlock()
 	for _, r := range t.runs() {
 		if r != nil {
-			if p := r.places[conv]; p != nil {
-				return p.seq
+			if p := r.places.last(conv); p != nil {
+				return p.n
 			}
 		}
 	}
@@ -159,18 +153,16 @@ type cut struct {
 }
 
 type cutView struct {
-	owner string
-	viewRow
+	owner      string
+	pos, flags int64
 }
 
-type cutPlace struct {
-	conv int64
-	pos  session.Pos
-}
+type cutPlace struct{ conv, pos int64 }
 
 type cutSending struct {
-	key Sending
-	pos session.Pos
+	key    Sending
+	pos    int64
+	column []byte // key, as the tables have it
 }
 
 func (c *cut) rows() int { return len(c.views) + len(c.places) + len(c.sendings) }
@@ -184,10 +176,11 @@ func (t *tail) owner(owner string) *cut {
 		if r == nil {
 			continue
 		}
-		for _, v := range r.views[owner] {
-			c.views = append(c.views, cutView{owner, v})
-			c.places = append(c.places, cutPlace{v.conv, v.pos})
-		}
+		r.views.each(owner, func(v *row) bool {
+			c.views = append(c.views, cutView{owner, int64(v.pos), v.n})
+			c.places = append(c.places, cutPlace{v.conv, int64(v.pos)})
+			return true
+		})
 	}
 	return c
 }
@@ -197,7 +190,7 @@ func (t *tail) has(owner string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.runs() {
-		if r != nil && len(r.views[owner]) > 0 {
+		if r != nil && r.views.last(owner) != nil {
 			return true
 		}
 	}
@@ -215,17 +208,17 @@ func (t *tail) begin(long int, before time.Time) bool {
 	if r := t.cur; r.records == 0 || r.records < long && !r.since.Before(before) {
 		return false
 	}
-	t.old, t.cur = t.cur, newRun()
+	t.old, t.cur = t.cur, t.next()
 	r := t.old
-	r.owners = slices.Sorted(maps.Keys(r.views))
-	r.convs = slices.Sorted(maps.Keys(r.places))
-	r.keys = slices.SortedFunc(maps.Keys(r.sendings), func(a, b Sending) int { return slices.Compare(a[:], b[:]) })
+	r.views.sort()
+	r.places.sort()
+	r.keys = slices.SortedFunc(maps.Keys(r.sendings), func(a, b Sending) int { return bytes.Compare(a[:], b[:]) })
 	return true
 }
 
 // slice cuts n rows of the run under way, in the tables' order; nil if there
-// is none. The same rows are cut again until drop. Places come before views: an
-// owner whose views are written lacks nothing.
+// is none. The same rows are cut again until drop; the value is good until the
+// next slice. Places come before views: an owner whose views are written lacks nothing.
 func (t *tail) slice(n int) *cut {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -233,31 +226,14 @@ func (t *tail) slice(n int) *cut {
 	if r == nil {
 		return nil
 	}
-	c := &cut{gen: t.gen, from: r, upto: r.upto}
-	left := func() int { return n - c.rows() }
-	for _, k := range r.convs {
-		if p := r.places[k]; p != nil {
-			for _, pos := range p.pos[:min(len(p.pos), left())] {
-				c.places = append(c.places, cutPlace{k, pos})
-			}
-		}
-		if left() == 0 {
-			return c
-		}
+	c := &t.piece
+	*c = cut{views: c.views[:0], places: c.places[:0], sendings: c.sendings[:0], gen: t.gen, from: r, upto: r.upto}
+	n = r.places.cut(n, func(conv int64, p *row) { c.places = append(c.places, cutPlace{conv, int64(p.pos)}) })
+	n = r.views.cut(n, func(owner string, v *row) { c.views = append(c.views, cutView{owner, int64(v.pos), v.n}) })
+	for _, k := range r.keys[:min(len(r.keys), n)] {
+		c.sendings = append(c.sendings, cutSending{key: k, pos: int64(r.sendings[k].pos)})
 	}
-	for _, o := range r.owners {
-		rows := r.views[o]
-		for _, v := range rows[:min(len(rows), left())] {
-			c.views = append(c.views, cutView{o, v})
-		}
-		if left() == 0 {
-			return c
-		}
-	}
-	for _, k := range r.keys[:min(len(r.keys), left())] {
-		c.sendings = append(c.sendings, cutSending{k, r.sendings[k].pos})
-	}
-	c.done = left() > 0
+	c.done = n > len(c.sendings)
 	return c
 }
 
@@ -268,62 +244,42 @@ func (t *tail) drop(c *cut) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.gen != t.gen {
-		return
-	}
-	if c.from != nil {
-		c.from.drop(c)
-		if c.done && t.old == c.from {
-			t.old = nil
+	switch {
+	case c.gen != t.gen:
+	case c.from == nil:
+		for _, r := range t.runs() {
+			if r != nil {
+				r.drop(c, false)
+			}
 		}
-		return
-	}
-	for _, r := range t.runs() {
-		if r != nil {
-			r.dropViews(c.views)
+	default:
+		c.from.drop(c, true)
+		if c.done && t.old == c.from {
+			t.old, t.spare = nil, t.old
 		}
 	}
 }
 
-// drop takes a slice off the run.
-func (r *run) drop(c *cut) {
-	r.dropViews(c.views)
-	for _, x := range c.places {
-		p := r.places[x.conv]
-		if p.pos = p.pos[1:]; len(p.pos) == 0 {
-			delete(r.places, x.conv)
+// drop takes rows off, which somebody's reading may have taken off before. Places
+// go only with the run: that an owner has them written says nothing of the other's.
+func (r *run) drop(c *cut, slice bool) {
+	for i, v := range c.views {
+		if i+1 == len(c.views) || c.views[i+1].owner != v.owner {
+			r.views.drop(v.owner, session.Pos(v.pos))
+		}
+	}
+	if !slice {
+		return
+	}
+	for i, p := range c.places {
+		if i+1 == len(c.places) || c.places[i+1].conv != p.conv {
+			r.places.drop(p.conv, session.Pos(p.pos))
 		}
 	}
 	for _, s := range c.sendings {
 		delete(r.sendings, s.key)
 	}
-	r.owners = trim(r.owners, func(o string) bool { return len(r.views[o]) == 0 })
-	r.convs = trim(r.convs, func(k int64) bool { return r.places[k] == nil })
+	r.views.trim()
+	r.places.trim()
 	r.keys = r.keys[len(c.sendings):]
-}
-
-// trim drops the keys at the front that are gone.
-func trim[K cmp.Ordered](keys []K, gone func(K) bool) []K {
-	n := 0
-	for n < len(keys) && gone(keys[n]) {
-		n++
-	}
-	return keys[n:]
-}
-
-// dropViews takes rows off, which come owner by owner. Somebody's reading may
-// have taken the same ones off before, and others may stand behind them.
-func (r *run) dropViews(views []cutView) {
-	for i, v := range views {
-		if i+1 < len(views) && views[i+1].owner == v.owner {
-			continue
-		}
-		rows := r.views[v.owner]
-		n, _ := slices.BinarySearchFunc(rows, v.pos+1, func(a viewRow, p session.Pos) int { return cmp.Compare(a.pos, p) })
-		if n == len(rows) {
-			delete(r.views, v.owner)
-		} else {
-			r.views[v.owner] = rows[n:]
-		}
-	}
 }
