@@ -133,6 +133,7 @@ func (s *Stream) resume(ctx context.Context, raw *elem.Raw) error {
 		return s.failed("item-not-found", err)
 	}
 	s.sess = sess
+	sess.SetLanguage(s.nego.lang)
 	s.out.sm.Store(true)
 	el := elem.New(stream.SMSpace, "resumed", "previd", id, "h", strconv.FormatUint(uint64(sess.Handled()), 10))
 	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil {
