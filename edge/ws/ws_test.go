@@ -235,6 +235,8 @@ func TestStream_language(t *testing.T) {
 	in("de")
 	p.say("<iq xmlns='jabber:client' type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>tab</resource></bind></iq>")
 	p.wants("alice@acme.test/tab")
+	p.say("<enable xmlns='urn:xmpp:sm:3' resume='true' max='7'/>")
+	p.wants("<enabled", "max='7'") // XEP-0198 §3
 	s := b.core.Session("alice@acme.test/tab")
 	if got := s.Language(); got != "de" {
 		t.Errorf("the session speaks %q", got)

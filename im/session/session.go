@@ -78,6 +78,8 @@ type SM struct {
 	Resume bool   // the client asked for resumption
 	ID     string // XEP-0198 §3: the id to resume with
 	Acked  uint32 // the last h the client sent
+	// Window is how long the session may wait for its client; 0: as long as any may.
+	Window time.Duration
 }
 
 // New makes a session that writes to w.
@@ -104,6 +106,14 @@ func (s *Session) Language() string {
 func (s *Session) SetLanguage(lang string) {
 	s.mu.Lock()
 	s.lang = lang
+	s.mu.Unlock()
+}
+
+// LimitWindow makes a session that can be resumed wait for its client no longer
+// than that (XEP-0198 §3: the client's and the server's "max"). It is called after EnableSM.
+func (s *Session) LimitWindow(d time.Duration) {
+	s.mu.Lock()
+	s.sm.Window = d
 	s.mu.Unlock()
 }
 
