@@ -56,6 +56,7 @@ func (s *Stream) bind(ctx context.Context, raw *elem.Raw) error {
 		return s.internal(err)
 	}
 	s.sess = sess
+	sess.SetLanguage(s.nego.lang)
 	jid := elem.New(stream.BindSpace, "bind").Add(elem.New(stream.BindSpace, "jid").SetText(sess.JID().String()))
 	iq := elem.New(stream.Client, "iq", "type", "result", "id", id).Add(jid)
 	if err := s.iq(iq); err != nil {

@@ -242,6 +242,38 @@ func TestManagement_ackCoversWhatCameBefore(t *testing.T) {
 	}
 }
 
+// XEP-0198 §3: the client's "max" is honoured, the server's is not exceeded, and
+// what holds is announced.
+func TestManagement_maxIsTheSmallerOfBoth(t *testing.T) {
+	for _, c := range []struct {
+		wish   string
+		server time.Duration
+		want   string // "" says that the session can't be resumed
+	}{
+		{" max='60'", 10 * time.Minute, "60"}, {" max='1'", 10 * time.Minute, "1"}, {" max=' 60 '", 10 * time.Minute, "60"},
+		{" max='600'", 10 * time.Minute, "600"}, {" max='601'", 10 * time.Minute, "600"},
+		{" max='18446744073709551615'", 10 * time.Minute, "600"}, {" max='18446744073709551616'", 10 * time.Minute, "600"},
+		{" max='9999999999999999999999999'", 10 * time.Minute, "600"},
+		{"", 10 * time.Minute, "600"}, {" max=''", 10 * time.Minute, "600"}, {" max='0'", 10 * time.Minute, "600"},
+		{" max='-5'", 10 * time.Minute, "600"}, {" max='1.5'", 10 * time.Minute, "600"}, {" max='soon'", 10 * time.Minute, "600"},
+		{"", 90*time.Second + 900*time.Millisecond, "90"}, {" max='5'", 0, ""}, {"", 0, ""}, {"", 900 * time.Millisecond, ""},
+	} {
+		b := start(t, func(conf *c2s.Config) { conf.Limits.Resume = c.server })
+		conn := b.bound()
+		send(t, conn, "<enable xmlns='urn:xmpp:sm:3' resume='true'"+c.wish+"/>")
+		n := next(t, conn)
+		resumes := n.Get("resume") == "true" && n.Get("id") != ""
+		if n.Name.Local != "enabled" || n.Get("max") != c.want || resumes != (c.want != "") {
+			t.Errorf("wish%q, server %v: %v, want max %q", c.wish, c.server, n, c.want)
+			continue
+		}
+		sm := b.core.Session(phone).StreamManagement()
+		if got := strconv.Itoa(int(sm.Window / time.Second)); sm.Resume && got != c.want {
+			t.Errorf("wish%q, server %v: announced %s s, the session waits %s s", c.wish, c.server, c.want, got)
+		}
+	}
+}
+
 func TestManagement_withoutResumeHasNoID(t *testing.T) {
 	b := start(t)
 	c := b.bound()

@@ -22,6 +22,9 @@ func onHeader(s *Stream, _ context.Context, raw *elem.Raw) error {
 		s.step = onBind
 	}
 	s.open = true
+	// RFC 6120 §4.7.4: remembered for the stanzas of this stream; one that begins
+	// anew (RFC 6120 §4.3.3) says it anew.
+	s.nego.lang = h.Lang
 	return s.out.send(func(dst []byte, f stream.Framing) []byte {
 		dst = f.Open(dst, s.nego.opening(h))
 		el, nameEnd := s.nego.features(nil)

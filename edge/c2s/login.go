@@ -131,7 +131,7 @@ func (n *negotiation) refuse(err error) error {
 	n.s.step = onNegotiate
 	b := append([]byte(nil), "<failure xmlns='"+stream.SASLSpace+"'><"+f.Condition+"/>"...)
 	if f.Text != "" {
-		b = append(b, "<text xml:lang='en'>"...)
+		b = append(b, "<text xml:lang='"+stream.Lang+"'>"...)
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parlance-im/parlance/im/session"
@@ -92,13 +93,14 @@ func (s *Stream) enable(ctx context.Context, raw *elem.Raw) error {
 		return s.internal(err)
 	}
 	resume := string(attr(raw, "resume"))
-	again := resume == "true" || resume == "1"
+	window := resumeWindow(string(attr(raw, "max")), s.srv.conf.Limits.Resume)
+	again := window > 0 && (resume == "true" || resume == "1")
 	id := rand.Text() // XEP-0198 §3: unguessable; 130 bits
 	el := elem.New(stream.SMSpace, "enabled")
 	if again {
 		el.Set("id", id)
 		el.Set("resume", "true")
-		el.Set("max", strconv.Itoa(int(s.srv.conf.Limits.Resume/time.Second)))
+		el.Set("max", strconv.Itoa(int(window/time.Second)))
 	} else {
 		id = ""
 	}
@@ -107,10 +109,24 @@ func (s *Stream) enable(ctx context.Context, raw *elem.Raw) error {
 	defer o.mu.Unlock()
 	// Between frames written before <enabled/> and those after it.
 	s.sess.EnableSM(id, again)
+	s.sess.LimitWindow(window)
 	o.sm.Store(true)
 	return o.sendLocked(func(dst []byte, f stream.Framing) []byte {
 		return f.Element(dst, el.AppendTo(nil, stream.Client), 0)
 	})
+}
+
+// resumeWindow is how long a session may wait to be resumed: what the client
+// prefers, or what the server allows if that is less (XEP-0198 §3), in whole
+// seconds, as it is announced. What is no positive integer (XEP-0198 §13) is no
+// preference.
+func resumeWindow(wish string, most time.Duration) time.Duration {
+	most = most.Truncate(time.Second)
+	n, err := strconv.ParseUint(strings.TrimSpace(wish), 10, 64)
+	if err != nil || n == 0 || n > uint64(most/time.Second) {
+		return most // also if it is longer than a number can say
+	}
+	return time.Duration(n) * time.Second
 }
 
 // resume takes an earlier session up again (XEP-0198 §5). A failure leaves the
@@ -133,6 +149,7 @@ func (s *Stream) resume(ctx context.Context, raw *elem.Raw) error {
 		return s.failed("item-not-found", err)
 	}
 	s.sess = sess
+	sess.SetLanguage(s.nego.lang)
 	s.out.sm.Store(true)
 	el := elem.New(stream.SMSpace, "resumed", "previd", id, "h", strconv.FormatUint(uint64(sess.Handled()), 10))
 	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil {

@@ -41,7 +41,8 @@ type negotiation struct {
 	remote   netip.Addr
 	pass     *edge.Pass
 	binding  sasl.Binding
-	secure   bool // TLS is on
+	secure   bool   // TLS is on
+	lang     string // of the client's stream (RFC 6120 §4.7.4)
 	exchange sasl.Exchange
 	failures int // failed logins
 	elements int // before login

@@ -219,6 +219,30 @@ func TestStream_fromOpenToClose(t *testing.T) {
 	}
 }
 
+// RFC 6120 §4.7.4: the language of the last <open/> is the session's, and ours names one.
+func TestStream_language(t *testing.T) {
+	b := start(t)
+	p := b.dial()
+	in := func(lang string) {
+		p.say(strings.Replace(open, " to=", " xml:lang='"+lang+"' to=", 1))
+		p.wants("<open ", "xml:lang='en'")
+		p.wants("<stream:features")
+	}
+	in("fr")
+	msg := base64.StdEncoding.EncodeToString([]byte("n,,\x01auth=Bearer good-token\x01\x01"))
+	p.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='OAUTHBEARER'>" + msg + "</auth>")
+	p.wants("<success ")
+	in("de")
+	p.say("<iq xmlns='jabber:client' type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>tab</resource></bind></iq>")
+	p.wants("alice@acme.test/tab")
+	p.say("<enable xmlns='urn:xmpp:sm:3' resume='true' max='7'/>")
+	p.wants("<enabled", "max='7'") // XEP-0198 §3
+	s := b.core.Session("alice@acme.test/tab")
+	if got := s.Language(); got != "de" {
+		t.Errorf("the session speaks %q", got)
+	}
+}
+
 func TestStream_leftPageCanBeResumed(t *testing.T) {
 	b := start(t)
 	p := b.dial()

@@ -41,9 +41,9 @@ func private(raw *elem.Raw) bool {
 	return false
 }
 
-// accept makes a stanza of what an edge scanned. A *stanza.Error goes back to
-// the sender, a *stream.Error ends the stream.
-func accept(raw *elem.Raw, from jid.JID) (*stanza.Stanza, error) {
+// accept makes a stanza of what an edge scanned from a stream in that language. A
+// *stanza.Error goes back to the sender, a *stream.Error ends the stream.
+func accept(raw *elem.Raw, from jid.JID, lang string) (*stanza.Stanza, error) {
 	st, err := stanza.Read(raw, forged)
 	if st == nil {
 		return nil, &stream.Error{Condition: "unsupported-stanza-type",
@@ -51,6 +51,9 @@ func accept(raw *elem.Raw, from jid.JID) (*stanza.Stanza, error) {
 	}
 	// RFC 6120 §8.1.2.1: whatever the client wrote there.
 	st.From = from
+	// RFC 6120 §4.7.4, §8.1.5: who is sent it, now or from the archive, can't know
+	// what the sender's stream has said.
+	st.Default(lang)
 	if err != nil {
 		return st, err
 	}

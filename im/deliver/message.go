@@ -15,6 +15,7 @@ import (
 type Inlet struct {
 	p    *Path
 	s    *session.Session
+	lang string // of the connection's stream
 	msgs []*planned
 	from []*stanza.Stanza // of msgs, for error replies
 	size int
@@ -31,7 +32,7 @@ const (
 
 // Open makes the inlet of a session's connection.
 func (p *Path) Open(s *session.Session) *Inlet {
-	return &Inlet{p: p, s: s, done: make(chan error, 1)}
+	return &Inlet{p: p, s: s, lang: s.Language(), done: make(chan error, 1)}
 }
 
 // Stanza takes one complete element through the path. Messages are collected
@@ -41,7 +42,7 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 	if in.over != nil {
 		return in.over
 	}
-	st, err := accept(raw, in.s.JID())
+	st, err := accept(raw, in.s.JID(), in.lang)
 	var streamErr *stream.Error
 	if errors.As(err, &streamErr) {
 		return err

@@ -14,7 +14,7 @@ import (
 func scan(t *testing.T, doc string) *stanza.Stanza {
 	t.Helper()
 	raw := scanRaw(t, doc)
-	st, err := accept(raw, jid.MustParse("alice@x.test/desk"))
+	st, err := accept(raw, jid.MustParse("alice@x.test/desk"), "")
 	if err != nil {
 		t.Fatalf("%s: %v", doc, err)
 	}
@@ -179,7 +179,7 @@ func TestAccept_wrongShapes(t *testing.T) {
 		if ev, _, err := sc.Next([]byte(doc)); ev != elem.Stanza || err != nil {
 			t.Fatalf("%s: %v %v", doc, ev, err)
 		}
-		_, err := accept(sc.Raw(), jid.MustParse("alice@x.test/desk"))
+		_, err := accept(sc.Raw(), jid.MustParse("alice@x.test/desk"), "")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", doc, err, want)
 		}

@@ -184,11 +184,19 @@ func (p *Path) runJanitor(ctx context.Context) {
 }
 
 func (p *Path) expired() (out []*session.Session) {
-	limit := p.cfg.Now().Add(-p.cfg.Window)
+	now := p.cfg.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.hibernating {
-		if at := s.Detached(); !at.IsZero() && (at.Before(limit) || s.Overflowed()) {
+		at := s.Detached()
+		if at.IsZero() {
+			continue
+		}
+		window := p.cfg.Window
+		if w := s.StreamManagement().Window; w > 0 {
+			window = min(window, w) // XEP-0198 §3: what was announced to it
+		}
+		if now.Sub(at) > window || s.Overflowed() {
 			out = append(out, s)
 		}
 	}

@@ -49,6 +49,7 @@ type Session struct {
 	ledger Ledger // nil where nothing is parked
 
 	mu       sync.Mutex
+	lang     string    // of the client's stream; empty if it named none
 	wire     Wire      // nil while detached
 	ended    bool      // no more frames are taken in
 	full     bool      // a frame found no room: none is taken in, so that there is no gap
@@ -77,6 +78,8 @@ type SM struct {
 	Resume bool   // the client asked for resumption
 	ID     string // XEP-0198 §3: the id to resume with
 	Acked  uint32 // the last h the client sent
+	// Window is how long the session may wait for its client; 0: as long as any may.
+	Window time.Duration
 }
 
 // New makes a session that writes to w.
@@ -89,6 +92,30 @@ func (s *Session) JID() jid.JID { return s.jid }
 
 // Bound is when the resource was bound.
 func (s *Session) Bound() time.Time { return s.bound }
+
+// Language is what the client's present stream says its stanzas are in
+// (RFC 6120 §4.7.4); empty if it said nothing.
+func (s *Session) Language() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lang
+}
+
+// SetLanguage is called by the edge for each stream the session has, before its
+// first stanza: another stream may speak another language.
+func (s *Session) SetLanguage(lang string) {
+	s.mu.Lock()
+	s.lang = lang
+	s.mu.Unlock()
+}
+
+// LimitWindow makes a session that can be resumed wait for its client no longer
+// than that (XEP-0198 §3: the client's and the server's "max"). It is called after EnableSM.
+func (s *Session) LimitWindow(d time.Duration) {
+	s.mu.Lock()
+	s.sm.Window = d
+	s.mu.Unlock()
+}
 
 // Presence returns what the session last announced.
 func (s *Session) Presence() Presence {

@@ -3,7 +3,7 @@
 // row: TestX3_…, TestA11_…, TestI4_….
 //
 // Specifications: RFC 6120 §4.9 (how a stream ends), §5, §6, §8.1.2.1 (from),
-// §13; RFC 6455 and RFC 7395 (WebSocket); XEP-0198 §5, XEP-0203, XEP-0280 §12,
+// §13; RFC 5802 §6, RFC 5929 §4, RFC 9266 and XEP-0440 (channel binding); RFC 6455 and RFC 7395 (WebSocket); XEP-0198 §5, XEP-0203, XEP-0280 §12,
 // XEP-0313 §10, XEP-0359 §5, XEP-0478.
 //
 // CLOSED means: a stream error of the right condition, the closing tag and the
@@ -11,9 +11,11 @@
 // shared machines); the server lives on, has not panicked, and has written no
 // log line over 1 KiB. Counts are a hundredth of the catalogue's.
 //
-// Canary is two honest people who talk all the while.
+// Canary is two honest people who talk all the while. An interceptor (tests
+// only) is who stands in between with a second certificate.
 //
 // Goroutines: Canary starts three (sender, echo, logins); Stop ends them.
+// An interceptor has one that accepts and two per connection; the end of its test ends them.
 // Locks: Canary.mu guards what was measured. Tables: none. It is used by its
 // own tests, and never looks into the server but for /proc and its data folder.
 package attack

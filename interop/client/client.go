@@ -19,6 +19,7 @@ type Options struct {
 	Mechanism            string // empty: strongest SCRAM offered
 	DirectTLS            bool   // Addr speaks TLS at once (XEP-0368)
 	NoTLS                bool   // stay in plain text
+	Lang                 string // of the streams; empty: "en", "-": they name none
 	SM                   bool   // enable XEP-0198 with resume
 	Resume               *Resume
 	// Tap sees every stanza before it reaches the inbox; true swallows it.
@@ -78,6 +79,7 @@ func Authenticated(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn.Lang = o.Lang
 	err = func() error {
 		if o.DirectTLS {
 			if err := conn.Secure(ctx, "xmpp-client"); err != nil {

@@ -17,8 +17,9 @@ import (
 type Conn struct {
 	net.Conn
 	Domain   string
-	Header   *Node // the server's last stream header
-	Features *Node // what it offered after it
+	Lang     string // of the streams, as in Options
+	Header   *Node  // the server's last stream header
+	Features *Node  // what it offered after it
 	dec      *xml.Decoder
 	tls      *tls.Conn
 }
@@ -73,7 +74,15 @@ func (c *Conn) Send(s string) error {
 
 // OpenStream sends a header and reads the server's header and features.
 func (c *Conn) OpenStream() error {
-	if err := c.Send("<?xml version='1.0'?><stream:stream to='" + Escape(c.Domain) + "' version='1.0' xml:lang='en' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"); err != nil {
+	lang := " xml:lang='en'"
+	switch c.Lang {
+	case "":
+	case "-":
+		lang = ""
+	default:
+		lang = " xml:lang='" + Escape(c.Lang) + "'"
+	}
+	if err := c.Send("<?xml version='1.0'?><stream:stream to='" + Escape(c.Domain) + "' version='1.0'" + lang + " xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"); err != nil {
 		return err
 	}
 	return c.ReadHeader()

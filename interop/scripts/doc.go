@@ -11,6 +11,7 @@
 //	spec: RFC 6121 §8.5.3.1
 //	expect-differs: prosody why it answers otherwise (asserted)
 //	client Romeo = alice/phone    a device of one of the people of interop/server
+//	client Romeo = alice/phone in de    its streams say xml:lang='de' (otherwise 'en')
 //	Romeo connects                logs in and binds, sends no presence
 //	Romeo comes online [at N]     initial presence, waits for its own reflection
 //	Romeo sends:                  the XML below, {variables} filled in
@@ -33,7 +34,7 @@
 // (keeps it), {none} (attribute must be absent), {any of: a|b}. Marks on an
 // expected element: p:more="yes" (further children and attributes are fine),
 // p:absent="yes" (this child must not be there). Without marks, extra children
-// and attributes fail ("to" may be missing: it is the stream's own end), but for: xml:lang, a stanza-id added by an archive
+// and attributes fail ("to" may be missing: it is the stream's own end), but for: xml:lang where none is expected, a stanza-id added by an archive
 // (XEP-0359), a server's avatar mark (XEP-0398), and on errors whatever accompanies the condition (RFC 6120 §8.3.1).
 //
 // Goroutines: those of interop/client. Locks and tables: none. Called by nobody:

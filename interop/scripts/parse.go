@@ -17,7 +17,7 @@ type script struct {
 	steps             []step
 }
 
-type device struct{ user, resource string }
+type device struct{ user, resource, lang string }
 
 type step struct {
 	line     int
@@ -61,7 +61,7 @@ var verbs = []struct {
 	{regexp.MustCompile(`^loses the stream: ([a-z-]+)$`), loses},
 }
 
-var deviceLine = regexp.MustCompile(`^client (\w+) = (\w+)/(\S+)$`)
+var deviceLine = regexp.MustCompile(`^client (\w+) = (\w+)/(\S+?)(?: in (\S+))?$`)
 
 func parse(name, text string) (*script, error) {
 	s := &script{name: name, differs: map[string]string{}, devices: map[string]device{}}
@@ -73,7 +73,7 @@ func parse(name, text string) (*script, error) {
 		}
 		fail := func(what string) error { return fmt.Errorf("%s:%d: %s: %q", name, i+1, what, line) }
 		if m := deviceLine.FindStringSubmatch(line); m != nil {
-			s.devices[m[1]] = device{m[2], m[3]}
+			s.devices[m[1]] = device{m[2], m[3], m[4]}
 			s.order = append(s.order, m[1])
 			continue
 		}

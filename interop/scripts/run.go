@@ -119,7 +119,9 @@ func (r *run) connect(who string) error {
 	d := r.script.devices[who]
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := client.Login(ctx, r.server.Options(d.user, d.resource))
+	o := r.server.Options(d.user, d.resource)
+	o.Lang = d.lang
+	c, err := client.Login(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,14 @@ export async function startDemo(binary) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let out = '';
-  const http = await new Promise((resolve, reject) => {
+  const { http, c2s } = await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`demo: not ready:\n${out}`)), READY);
     const hear = (chunk) => {
       out += chunk;
-      const line = /^listening http (\S+)$/m.exec(out);
-      if (!line) return;
+      const at = (what) => new RegExp(`^listening ${what} (\\S+)$`, 'm').exec(out)?.[1];
+      if (!at('http') || !at('c2s')) return;
       clearTimeout(timer);
-      resolve(line[1]);
+      resolve({ http: at('http'), c2s: at('c2s') });
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
@@ -28,6 +28,7 @@ export async function startDemo(binary) {
   });
   return {
     http,
+    c2s,
     log: () => out,
     async stop() {
       const gone = new Promise((r) => child.once('exit', r));

@@ -28,6 +28,8 @@ const world = {
   proxy,
   Person,
   assert,
+  // Of another demo: its --c2s.
+  c2s: demo?.c2s ?? process.env.PARLANCE_C2S ?? '127.0.0.1:5222',
   direct: `https://${target}`,
   proxied: `https://${proxy.address}`,
 };

@@ -1,4 +1,5 @@
 // The story, step by step. Steps build on each other; those marked always are needed by the rest.
+import { devices } from './devices.mjs';
 import { always, bodies, dark, eventually, none } from './steps.mjs';
 import { views } from './views.mjs';
 
@@ -204,6 +205,8 @@ export function* scenario(world) {
       await alice.presenceOf('bob', 'available');
     },
   ];
+
+  yield* devices(world, alice);
 
   yield [
     'a contact request: asked, accepted, seen; declined and removed',

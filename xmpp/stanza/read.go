@@ -90,6 +90,7 @@ func (s *Stanza) readAttrs(raw *elem.Raw) (bad error) {
 		if len(a.Prefix) > 0 {
 			if string(a.Space) == elem.XMLSpace && string(a.Local) == "lang" {
 				s.Lang = string(a.Value)
+				s.NoLang = s.Lang == ""
 			}
 			continue
 		}

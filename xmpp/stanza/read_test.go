@@ -41,10 +41,13 @@ func TestRead_relayedContentIsWellFormed(t *testing.T) {
 		"<message>]]<drop/><drop/>><b>]</b></message>":           "<message>]] ><b>]</b></message>",
 		"<message>]<drop/>]<drop/>></message>":                   "<message>] ] ></message>",
 		"<message><![CDATA[]]]]><drop/>></message>":              "<message><![CDATA[]]]]>></message>",
-		"<message xmlns:p='u&amp;v'><p:x/></message>":            "<message xmlns:p='u&amp;v'><p:x/></message>",
-		"<message><o:x/></message>":                              "<message xmlns:o='urn:o'><o:x/></message>",
-		"<message xmlns:o='v'><o:x/></message>":                  "<message xmlns:o='v'><o:x/></message>",
-		"<message xmlns:q='w'><o:x q:y=''/></message>":           "<message xmlns:q='w' xmlns:o='urn:o'><o:x q:y=''/></message>",
+		// RFC 6120 §8.1.5: neither changed nor removed, the empty one too (XML 1.0 §2.12).
+		"<message xml:lang='de'><body xml:lang='cs'>a</body></message>": "<message xml:lang='de'><body xml:lang='cs'>a</body></message>",
+		"<message xml:lang=''><body>a</body></message>":                 "<message xml:lang=''><body>a</body></message>",
+		"<message xmlns:p='u&amp;v'><p:x/></message>":                   "<message xmlns:p='u&amp;v'><p:x/></message>",
+		"<message><o:x/></message>":                                     "<message xmlns:o='urn:o'><o:x/></message>",
+		"<message xmlns:o='v'><o:x/></message>":                         "<message xmlns:o='v'><o:x/></message>",
+		"<message xmlns:q='w'><o:x q:y=''/></message>":                  "<message xmlns:q='w' xmlns:o='urn:o'><o:x q:y=''/></message>",
 	} {
 		got := relay(t, in)
 		if got != want {

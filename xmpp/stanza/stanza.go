@@ -61,6 +61,9 @@ type Stanza struct {
 	From, To jid.JID
 	ID       string
 	Lang     string
+	// NoLang says that an empty xml:lang was written: the content is in no
+	// language that is known (XML 1.0 §2.12), which is not the same as nothing said.
+	NoLang bool
 	// Content is everything between the start and the end tag, in namespace
 	// jabber:client where no other is declared.
 	Content []byte
@@ -69,6 +72,14 @@ type Stanza struct {
 	// Decls are the prefix declarations the content relies on, repeated on the
 	// start tag of whatever carries it.
 	Decls []elem.Decl
+}
+
+// Default gives a stanza without xml:lang the language of its sender's stream
+// (RFC 6120 §4.7.4).
+func (s *Stanza) Default(lang string) {
+	if s.Lang == "" && !s.NoLang {
+		s.Lang = lang
+	}
 }
 
 // Kid is a direct child element: name and place in Content.

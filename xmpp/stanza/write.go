@@ -24,7 +24,8 @@ func (s *Stanza) AppendStart(dst []byte) (out []byte, nameEnd int) {
 	if s.Type != "" && !(s.Kind == Message && s.Type == Normal) {
 		dst = elem.AppendAttr(dst, "type", string(s.Type))
 	}
-	if s.Lang != "" {
+	if s.Lang != "" || s.NoLang {
+		// RFC 6120 §8.1.5: a server neither changes nor removes what the sender wrote.
 		dst = elem.AppendAttr(dst, "xml:lang", s.Lang)
 	}
 	for _, d := range s.Decls {

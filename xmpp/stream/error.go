@@ -46,7 +46,7 @@ func (e *Error) AppendTo(dst []byte) (out []byte, nameEnd int) {
 	dst = append(dst, cond...)
 	dst = append(dst, " xmlns='"+ErrorSpace+"'/>"...)
 	if e.Text != "" {
-		dst = append(dst, "<text xmlns='"+ErrorSpace+"' xml:lang='en'>"...)
+		dst = append(dst, "<text xmlns='"+ErrorSpace+"' xml:lang='"+Lang+"'>"...)
 		dst = elem.AppendText(dst, e.Text)
 		dst = append(dst, "</text>"...)
 	}

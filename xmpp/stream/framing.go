@@ -38,7 +38,7 @@ func (TCP) Element(dst, el []byte, _ int) []byte { return append(dst, el...) }
 
 func appendAttrs(dst []byte, h *Header) []byte {
 	dst = elem.AppendAttr(dst, "id", h.ID)
-	dst = append(dst, " version='1.0' xml:lang='en'"...)
+	dst = append(dst, " version='1.0' xml:lang='"+Lang+"'"...)
 	if !h.From.IsZero() {
 		dst = elem.AppendAttr(dst, "from", h.From.String())
 	}

@@ -11,7 +11,7 @@ import (
 type Header struct {
 	To, From jid.JID // zero if absent
 	ID       string
-	Lang     string
+	Lang     string // well-formed or empty
 }
 
 // ReadHeader checks the opening a client sent: the scanner's Header event on
@@ -62,7 +62,7 @@ func (h *Header) readAttrs(raw *elem.Raw) (version string, bad *Error) {
 	for i := range raw.Attrs {
 		a := &raw.Attrs[i]
 		if len(a.Prefix) > 0 {
-			if string(a.Space) == elem.XMLSpace && string(a.Local) == "lang" {
+			if string(a.Space) == elem.XMLSpace && string(a.Local) == "lang" && langTag(a.Value) {
 				h.Lang = string(a.Value)
 			}
 			continue

@@ -68,6 +68,27 @@ func TestHeader_addressesAndLanguage(t *testing.T) {
 	}
 }
 
+// RFC 6120 §4.7.4: a header's language has the form of a language tag, or counts for nothing.
+func TestHeader_languageTags(t *testing.T) {
+	for tag, want := range map[string]bool{
+		"de": true, "de-CH-1901": true, "DE": true, "i-klingon": true, "x-whatever": true, "zh-Hant-TW": true,
+		"sl-rozaj-biske-1994": true, strings.Repeat("a-", 31) + "ab": true,
+		"": false, "-de": false, "de-": false, "de--CH": false, "1de": false, "deutschland": false, "de_CH": false,
+		"de CH": false, "dé": false, "d&amp;": false, "de@x": false, "de-[": false, strings.Repeat("a-", 32) + "a": false,
+	} {
+		for _, framed := range []bool{false, true} {
+			doc := "<stream:stream to='acme.test' xml:lang='" + tag + "' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+			if framed {
+				doc = "<open to='acme.test' xml:lang='" + tag + "' version='1.0' xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
+			}
+			h, err := ReadHeader(scan(t, doc, framed), framed)
+			if err != nil || (h.Lang == tag) != want && tag != "" || !want && h.Lang != "" {
+				t.Errorf("%q: remembered %q, %v; well-formed: %v", tag, h.Lang, err, want)
+			}
+		}
+	}
+}
+
 func TestFraming_openIsReadBackWithItsAttributes(t *testing.T) {
 	h := &Header{From: jid.MustParse("acme.test"), To: jid.MustParse("oneil@acme.test/<&>'"), ID: `a"b'<&>`}
 	for _, f := range []Framing{TCP{}, Text{}} {

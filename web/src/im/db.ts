@@ -24,7 +24,8 @@ export interface Db {
   /** The newest n before (ts, key), oldest first; from the end without a position. */
   page(peer: string, before: { ts: number; key: string } | null, n: number): Promise<Msg[]>;
   pending(): Promise<Msg[]>;
-  mobile(caps: string): Promise<boolean | undefined>;
-  setMobile(caps: string, mobile: boolean): Promise<void>;
+  /** Of a kind of client, by its verified hash (XEP-0115 §5.4). */
+  mobile(key: string): Promise<boolean | undefined>;
+  setMobile(key: string, mobile: boolean): Promise<void>;
   close(): void;
 }

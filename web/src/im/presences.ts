@@ -1,6 +1,8 @@
 /** Who is there, and how: the best resource of each contact stands for the person. */
 import { bare, resource } from '../xmpp/jid.ts';
-import { capsElement, capsVer, infoGet, isMobile } from '../xmpp/xep/disco.ts';
+import { NS } from '../xmpp/ns.ts';
+import { type Caps, capsElement, capsKey, vouches } from '../xmpp/xep/caps.ts';
+import { infoGet, isMobile, ownCaps } from '../xmpp/xep/disco.ts';
 import { type ParsedPresence, presence, type Show } from '../xmpp/xep/presence.ts';
 import type { Ctx } from './ctx.ts';
 import type { Presence, Self } from './types.ts';
@@ -10,7 +12,12 @@ interface Resource {
   status: string;
   priority: number;
   mobile: boolean;
+  /** Which client it said it is when it was last asked about; '' before. */
+  client: string;
 }
+
+/** Who asks about a client waits this long for another's question about one with the same hash. */
+const PATIENCE = 3_000;
 
 const OFFLINE: Presence = { show: 'offline', status: '', mobile: false };
 const ORDER: Show[] = ['available', 'dnd', 'away', 'xa', 'offline'];
@@ -26,7 +33,8 @@ export function best(resources: Iterable<Resource>): Presence {
 export class Presences {
   private people = new Map<string, Map<string, Resource>>();
   private shown = new Map<string, Presence>();
-  private caps = new Map<string, Promise<boolean>>();
+  /** By hash: the question that is under way. */
+  private asking = new Map<string, Promise<unknown>>();
   private own: { show: Show; status: string } = { show: 'available', status: '' };
 
   constructor(private ctx: Ctx) {}
@@ -43,7 +51,7 @@ export class Presences {
   }
 
   async announce(): Promise<void> {
-    const caps = capsElement(await capsVer());
+    const caps = capsElement(await ownCaps());
     this.ctx.send(presence(this.own.show, this.own.status, caps));
   }
   async set(show: Show, status: string): Promise<void> {
@@ -68,6 +76,7 @@ export class Presences {
         status: p.status,
         priority: p.priority,
         mobile: person.get(res)?.mobile ?? false,
+        client: person.get(res)?.client ?? '',
       });
     this.show(jid);
     if (p.caps && p.show !== 'offline') void this.look(p.from, p.caps);
@@ -81,26 +90,54 @@ export class Presences {
     this.ctx.emit({ t: 'presence', jid, presence: next });
   }
 
-  /** Is it a phone? Asked once for each kind of client, then known (XEP-0115 §6). */
-  private async look(full: string, caps: string): Promise<void> {
-    let known = this.caps.get(caps);
-    if (!known) {
-      known = this.ask(full, caps);
-      this.caps.set(caps, known);
-      known.catch(() => this.caps.delete(caps));
+  /** Is it a phone? Asked once for each kind of client, then known (XEP-0115 §6.2). */
+  private async look(full: string, caps: Caps): Promise<void> {
+    const r = () => this.people.get(bare(full))?.get(resource(full));
+    const client = `${caps.hash} ${caps.node}#${caps.ver}`;
+    const before = r();
+    if (!before || before.client === client) return;
+    before.client = client;
+    const mobile = await this.learn(full, caps).catch(() => undefined);
+    const now = r();
+    if (now?.client !== client) return; // gone, or another client by now
+    if (mobile === undefined)
+      now.client = ''; // asked again with its next presence
+    else if (now.mobile !== mobile) {
+      now.mobile = mobile;
+      this.show(bare(full));
     }
-    const mobile = await known.catch(() => false);
-    const r = this.people.get(bare(full))?.get(resource(full));
-    if (!r || r.mobile === mobile) return;
-    r.mobile = mobile;
-    this.show(bare(full));
   }
-  private async ask(full: string, caps: string): Promise<boolean> {
-    const stored = await this.ctx.db.mobile(caps);
-    if (stored !== undefined) return stored;
-    const mobile = isMobile(await this.ctx.ask('get', infoGet(caps), full));
-    await this.ctx.db.setMobile(caps, mobile);
-    return mobile;
+
+  private async learn(full: string, caps: Caps): Promise<boolean> {
+    const key = capsKey(caps);
+    if (!key) return (await this.ask(full, caps, '')).mobile;
+    for (;;) {
+      const known = await this.ctx.db.mobile(key);
+      if (known !== undefined) return known;
+      const other = this.asking.get(key);
+      if (!other) break;
+      // Another of the same kind is being asked. If it does not answer, or its answer is not
+      // what it said, this one is asked itself (XEP-0115 §5.4).
+      const waited = await Promise.race([other.then(() => true), new Promise((r) => setTimeout(r, PATIENCE, false))]);
+      if (!waited) break;
+    }
+    const question = this.ask(full, caps, key);
+    const over = question.then(
+      () => {},
+      () => {},
+    );
+    this.asking.set(key, over);
+    void over.then(() => this.asking.get(key) === over && this.asking.delete(key));
+    return (await question).mobile;
+  }
+
+  /** What a client says of itself; kept for all of its kind if its hash vouches for it (HARDENING I8). */
+  private async ask(full: string, caps: Caps, key: string): Promise<{ mobile: boolean }> {
+    const iq = await this.ctx.ask('get', infoGet(caps.hash ? `${caps.node}#${caps.ver}` : ''), full);
+    const query = iq.child('query', NS.discoInfo);
+    const mobile = !!query && isMobile(query);
+    if (key && query && (await vouches(caps, query))) await this.ctx.db.setMobile(key, mobile);
+    return { mobile };
   }
 
   /** A fresh session: the server tells everything anew; who is not told of is gone. */

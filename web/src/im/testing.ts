@@ -15,6 +15,8 @@ export class FakeServer implements Transport {
   sent: XElement[] = [];
   archive: Archived[] = [];
   roster: { jid: string; sub: string; group?: string }[] = [];
+  /** What devices say of themselves when asked (XEP-0030): the query's content by full JID. */
+  clients = new Map<string, string>();
   /** Answer IQs by itself? */
   answering = true;
   connects = 0;
@@ -82,8 +84,22 @@ export class FakeServer implements Transport {
         ),
       );
     } else if (q?.namespaceURI === 'urn:xmpp:mam:2') this.mam(iq, q, reply);
+    else if (this.clients.has(iq.attr('to'))) this.tell(iq, this.clients.get(iq.attr('to'))!);
     else reply();
     this.wake();
+  }
+
+  /** How often a device was asked what it is. */
+  asked(full: string): number {
+    return this.sent.filter((e) => e.attr('to') === full && e.child('query', 'http://jabber.org/protocol/disco#info'))
+      .length;
+  }
+  /** Answers a question about a client; one that says nothing keeps it open. */
+  tell(iq: XElement, inner: string): void {
+    if (!inner) return;
+    this.give(
+      `<iq xmlns="jabber:client" type="result" id="${iq.attr('id')}" from="${iq.attr('to')}"><query xmlns="http://jabber.org/protocol/disco#info">${inner}</query></iq>`,
+    );
   }
 
   private mam(_iq: XElement, q: XElement, reply: (...c: XElement[]) => void): void {

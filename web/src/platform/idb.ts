@@ -99,11 +99,11 @@ class Idb implements Db {
     const all = await this.db.getAllFromIndex('msgs', 'status', 'pending');
     return all.sort((a, b) => a.ts - b.ts || (a.key < b.key ? -1 : 1));
   }
-  mobile(caps: string): Promise<boolean | undefined> {
-    return this.db.get('caps', caps);
+  mobile(key: string): Promise<boolean | undefined> {
+    return this.db.get('caps', key);
   }
-  async setMobile(caps: string, mobile: boolean): Promise<void> {
-    await this.db.put('caps', mobile, caps);
+  async setMobile(key: string, mobile: boolean): Promise<void> {
+    await this.db.put('caps', mobile, key);
   }
   close(): void {
     this.db.close();

@@ -1,8 +1,9 @@
-/** Service discovery (XEP-0030) and entity capabilities (XEP-0115), as far as a client needs them. */
+/** Service discovery (XEP-0030), as far as a client needs it. */
 import { NS } from '../ns.ts';
 import { type XElement, x } from '../xml.ts';
+import { type Caps, capsString, digest } from './caps.ts';
 
-export const CAPS_NODE = 'https://parlance.im/web';
+const CAPS_NODE = 'https://parlance.im/web';
 
 const FEATURES = [NS.caps, NS.chatstates, NS.discoInfo, NS.receipts, NS.markers, NS.sid, NS.ping, NS.version].sort();
 
@@ -15,15 +16,9 @@ export function ownInfo(node: string): XElement {
   );
 }
 
-/** XEP-0115 §5.1, for the one identity and feature list above. */
-export async function capsVer(): Promise<string> {
-  const s = `client/web//Parlance<${FEATURES.map((f) => `${f}<`).join('')}`;
-  const digest = await crypto.subtle.digest('SHA-1', new TextEncoder().encode(s));
-  return btoa(String.fromCharCode(...new Uint8Array(digest)));
-}
-
-export function capsElement(ver: string): XElement {
-  return x('c', { xmlns: NS.caps, hash: 'sha-1', node: CAPS_NODE, ver });
+/** What our own presence says (XEP-0115 §5.1). */
+export async function ownCaps(): Promise<Caps> {
+  return { node: CAPS_NODE, hash: 'sha-1', ver: await digest('sha-1', capsString(ownInfo(''))!) };
 }
 
 export function infoGet(node: string): XElement {
@@ -31,9 +26,8 @@ export function infoGet(node: string): XElement {
 }
 
 /** Is this client one that is carried about? (registry: client/phone, client/handheld) */
-export function isMobile(iq: XElement): boolean {
-  const query = iq.child('query', NS.discoInfo);
-  return !!query
-    ?.all('identity')
+export function isMobile(query: XElement): boolean {
+  return query
+    .all('identity', NS.discoInfo)
     .some((i) => i.attr('category') === 'client' && ['phone', 'handheld', 'sms'].includes(i.attr('type')));
 }

@@ -1,6 +1,7 @@
 /** Presence: RFC 6121 §4 and §3 (subscriptions), entity capabilities (XEP-0115), nicknames (XEP-0172). */
 import { NS } from '../ns.ts';
 import { type XElement, x } from '../xml.ts';
+import { type Caps, parseCaps } from './caps.ts';
 
 export type Show = 'available' | 'away' | 'xa' | 'dnd' | 'offline';
 
@@ -11,14 +12,12 @@ export interface ParsedPresence {
   status: string;
   priority: number;
   nick: string;
-  /** "node#ver" of XEP-0115, '' without. */
-  caps: string;
+  caps: Caps | null;
 }
 
 export function parsePresence(el: XElement): ParsedPresence {
   const show = el.text('show', NS.client);
   const type = el.attr('type');
-  const c = el.child('c', NS.caps);
   return {
     from: el.attr('from'),
     type,
@@ -26,7 +25,7 @@ export function parsePresence(el: XElement): ParsedPresence {
     status: el.text('status', NS.client),
     priority: Number.parseInt(el.text('priority', NS.client), 10) || 0,
     nick: el.text('nick', NS.nick),
-    caps: c?.attr('node') && c.attr('ver') ? `${c.attr('node')}#${c.attr('ver')}` : '',
+    caps: parseCaps(el.child('c', NS.caps)),
   };
 }
 
