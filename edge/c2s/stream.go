@@ -43,8 +43,9 @@ type negotiation struct {
 	binding  sasl.Binding
 	secure   bool // TLS is on
 	exchange sasl.Exchange
-	failures int // failed logins
-	elements int // before login
+	mech     string // of the exchange
+	failures int    // failed logins
+	elements int    // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.
