@@ -171,7 +171,8 @@ func dedup(st *stanza.Stanza) []byte {
 	}
 	body, _ := st.Child(stanza.Space, "body")
 	text := st.Content[body.Inner.Start:body.Inner.End]
-	b := make([]byte, 0, 256+len(text))
+	var room [1024]byte // enough for most, without a trip to the heap
+	b := room[:0]
 	for _, s := range [3]string{st.From.Bare().String(), st.To.String(), id} {
 		b = append(b, s...)
 		b = append(b, 0) // in no address, and no id of a well-formed stanza
