@@ -31,7 +31,7 @@ UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench$$' 
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
 INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
 
-.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz bench dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz bench profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -152,6 +152,9 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
 
 bench: web build ## measure, write bench/README.md
 	@$(GO) run ./bench -bin $(BIN) -idle 18000 -out bench/README.md
+
+profile: build ## profile the server under load, write docs/where-time-goes.md
+	@$(GO) run ./tools/profile -bin bin/parlance $(PROFILE) -out docs/where-time-goes.md
 
 dev: build ## demo server and a web client that reloads as you edit
 	@tools/dev $(BIN)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/parlance-im/parlance/im/meter"
 )
 
 // Conn is an accepted connection. Beneath TLS it lets the reader ask for what
@@ -27,6 +29,7 @@ type Conn struct {
 	try     func(fd uintptr) bool
 	served  *x509.Certificate // certificate of the handshake; set before it ends
 	files   *Files            // nil if not counted
+	traffic *meter.Traffic    // nil if not counted
 	closed  atomic.Bool
 	since   time.Time
 	berth   int32 // in a Lot; owned by it, 0: none
@@ -63,6 +66,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if !c.noWait {
 		n, err := c.Conn.Read(p)
 		c.drained = n < len(p)
+		c.came(n)
 		return n, err
 	}
 	if c.raw == nil || len(p) == 0 || c.drained {
@@ -80,7 +84,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	c.drained = c.n < len(p)
+	c.came(c.n)
 	return c.n, nil
+}
+
+func (c *Conn) came(n int) {
+	if c.traffic != nil {
+		c.traffic.In.Add(max(n, 0))
+	}
+}
+
+// Write writes to the network.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.traffic != nil {
+		c.traffic.Out.Add(max(n, 0))
+	}
+	return n, err
 }
 
 // read is one attempt at the descriptor; it never asks to be called again.

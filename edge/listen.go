@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/parlance-im/parlance/im/meter"
 )
 
 // KeepAlive finds dead peers in the kernel: 45 s of silence, then 4 probes 10 s
@@ -21,6 +23,15 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: KeepAlive()}
 	return lc.Listen(ctx, "tcp", addr)
 }
+
+// metered is a listener whose connections' bytes are counted.
+type metered struct {
+	net.Listener
+	traffic *meter.Traffic
+}
+
+// Metered makes Serve count the bytes of a listener's connections.
+func Metered(ln net.Listener, t *meter.Traffic) net.Listener { return metered{ln, t} }
 
 // Files keeps descriptors in reserve, so that the store, the log and the admin
 // socket go on working when connections have taken the rest (HARDENING F7).
@@ -92,6 +103,9 @@ func Serve(ctx context.Context, ln net.Listener, files *Files, log *slog.Logger,
 		files.open.Add(1)
 		k := NewConn(c)
 		k.files = files
+		if m, ok := ln.(metered); ok {
+			k.traffic = m.traffic
+		}
 		go handle(k)
 	}
 	return nil

@@ -29,10 +29,12 @@ type Storage struct {
 
 // Listen holds the addresses; an empty list switches a listener off.
 type Listen struct {
-	C2S    []string `toml:"c2s" doc:"XMPP clients with STARTTLS (RFC 6120 §5)."`
-	C2STLS []string `toml:"c2s_tls" doc:"XMPP clients with TLS from the first byte (XEP-0368)."`
-	HTTPS  []string `toml:"https" doc:"Web client, WebSocket (RFC 7395) and, chosen by ALPN \"xmpp-client\", any XMPP client too: with this alone a firewall needs one hole."`
-	Admin  string   `toml:"admin" doc:"Unix socket for parlance user and the like. Empty: DATA/admin.sock."`
+	C2S             []string `toml:"c2s" doc:"XMPP clients with STARTTLS (RFC 6120 §5)."`
+	C2STLS          []string `toml:"c2s_tls" doc:"XMPP clients with TLS from the first byte (XEP-0368)."`
+	HTTPS           []string `toml:"https" doc:"Web client, WebSocket (RFC 7395) and, chosen by ALPN \"xmpp-client\", any XMPP client too: with this alone a firewall needs one hole."`
+	Metrics         []string `toml:"metrics" doc:"Numbers for Prometheus at /metrics, over plain HTTP and for everybody who gets there; 127.0.0.1:9105, for example. The admin socket has them too. Empty: off."`
+	MetricsAnywhere bool     `toml:"metrics_anywhere" doc:"Allow addresses in metrics that are not loopback. They tell how many people are online and how much they write, not who."`
+	Admin           string   `toml:"admin" doc:"Unix socket for parlance user and the like. Empty: DATA/admin.sock."`
 }
 
 // TLS holds the certificate of the domain.
@@ -87,9 +89,10 @@ func Default() *Config {
 		Name:   "Parlance",
 		Data:   "parlance-data",
 		Listen: Listen{
-			C2S:    []string{":5222"},
-			C2STLS: []string{":5223"},
-			HTTPS:  []string{":8443"},
+			C2S:     []string{":5222"},
+			C2STLS:  []string{":5223"},
+			HTTPS:   []string{":8443"},
+			Metrics: []string{},
 		},
 		TLS: TLS{MinVersion: "1.2"},
 		Login: Login{

@@ -80,11 +80,14 @@ func (c *Config) checkListen(p *Problems) {
 		addrs []string
 	}{
 		{"listen.c2s", c.Listen.C2S}, {"listen.c2s_tls", c.Listen.C2STLS}, {"listen.https", c.Listen.HTTPS},
+		{"listen.metrics", c.Listen.Metrics},
 	}
 	n := 0
 	for _, l := range lists {
 		for _, a := range l.addrs {
-			n++
+			if l.key != "listen.metrics" {
+				n++
+			}
 			_, port, err := net.SplitHostPort(a)
 			if err != nil {
 				p.add(l.key, "%q is no address: write HOST:PORT, [IPV6]:PORT or :PORT", a)
@@ -99,6 +102,11 @@ func (c *Config) checkListen(p *Problems) {
 				p.add(l.key, "%q is listed in %s too", a, other)
 			}
 			seen[a] = l.key
+		}
+	}
+	for _, a := range c.Listen.Metrics {
+		if !c.Listen.MetricsAnywhere && !Loopback(a) {
+			p.add("listen.metrics", "%q is not loopback, and whoever gets there can read the numbers; use 127.0.0.1 or [::1], or set metrics_anywhere = true behind a firewall", a)
 		}
 	}
 	if n == 0 {

@@ -105,6 +105,9 @@ func TestCheck_findsEachProblem(t *testing.T) {
 		{"listen.c2s", func(c *Config) { c.Listen.C2S = []string{":xmpp"} }},
 		{"listen.https", func(c *Config) { c.Listen.HTTPS = []string{":5222"} }},
 		{"listen", func(c *Config) { c.Listen = Listen{} }},
+		{"listen", func(c *Config) { c.Listen = Listen{Metrics: []string{"127.0.0.1:1"}} }}, // nobody could connect
+		{"listen.metrics", func(c *Config) { c.Listen.Metrics = []string{":9105"} }},
+		{"listen.metrics", func(c *Config) { c.Listen.Metrics = []string{"[::1]:1", "192.0.2.1:1"} }},
 		{"tls.cert", func(c *Config) { c.TLS.Cert = "x.pem" }},
 		{"tls.min_version", func(c *Config) { c.TLS.MinVersion = "1.1" }},
 		{"login.mechanisms", func(c *Config) { c.Login.Mechanisms = nil }},
@@ -138,6 +141,18 @@ func TestCheck_returnsAllProblemsAtOnce(t *testing.T) {
 	c.Domain, c.Log.Level, c.Limits.StanzaDepth = "", "loud", 1
 	if p := c.Check(); len(p) != 3 {
 		t.Errorf("want 3 problems, got %v", p)
+	}
+}
+
+func TestCheck_metricsWhereTheyMayBe(t *testing.T) {
+	c := Default()
+	c.Listen.Metrics = []string{"127.0.0.1:9105", "[::1]:9105"}
+	if p := c.Check(); len(p) != 0 {
+		t.Error(p)
+	}
+	c.Listen.Metrics, c.Listen.MetricsAnywhere = []string{":9105"}, true
+	if p := c.Check(); len(p) != 0 {
+		t.Error(p)
 	}
 }
 

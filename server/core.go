@@ -12,6 +12,7 @@ import (
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
@@ -27,6 +28,7 @@ type core struct {
 	cfg      *Config
 	log      *slog.Logger
 	domain   jid.JID
+	meter    *meter.Meter
 	db       *store.DB
 	accounts *account.Store
 	rosters  *roster.Store
@@ -47,8 +49,8 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if err != nil || !domain.IsDomain() {
 		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
 	}
-	c := &core{cfg: cfg, log: o.Log, domain: domain}
-	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log}); err != nil {
+	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter)}
+	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
 	if err := c.assemble(ctx, o.Version, accounts); err != nil {
@@ -94,6 +96,7 @@ func (c *core) routing() {
 		Ledger:   c.ledger,
 		Overflow: func(s *session.Session) { c.path.Overflow(s) },
 		Now:      time.Now,
+		Meter:    c.meter,
 	})
 	c.routes.StartAt(c.archive.Last())
 }
@@ -115,7 +118,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
-		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now,
+		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err

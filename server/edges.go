@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/admin/api"
+	"github.com/parlance-im/parlance/admin/metric"
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/edge/c2s"
 	"github.com/parlance-im/parlance/edge/http"
 	"github.com/parlance-im/parlance/edge/ws"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/web"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -37,6 +39,8 @@ type edges struct {
 	c2s       *c2s.Server
 	http      *http.Server
 	admin     *api.Server
+	metrics   *metric.Page
+	traffic   map[string]*meter.Traffic // by listener
 	listeners []listener
 	// live lasts as long as connections may, which is longer than listeners.
 	live   context.Context
@@ -45,7 +49,7 @@ type edges struct {
 
 // listener is one open port.
 type listener struct {
-	kind string // as printed: c2s, c2s-tls, http, admin
+	kind string // as printed: c2s, c2s-tls, http, metrics, admin
 	ln   net.Listener
 	run  func(context.Context, net.Listener) error
 }
@@ -75,7 +79,12 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	if e.http, err = e.newHTTP(version); err != nil {
 		return nil, fmt.Errorf("server: http: %w", err)
 	}
-	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Log: c.log, Status: e.status(version)}
+	e.traffic = map[string]*meter.Traffic{"c2s": {}, "c2s-tls": {}, "http": {}}
+	if e.metrics, err = metric.New(e.sources(version)); err != nil {
+		return nil, fmt.Errorf("server: metrics: %w", err)
+	}
+	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Log: c.log, Status: e.status(version),
+		Metrics: e.metrics.Handler()}
 	if err := e.open(ctx); err != nil {
 		e.close()
 		return nil, err
@@ -97,7 +106,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
 				elem.New("urn:xmpp:features:pre-approval", "sub")}
 		},
-		Log: c.log,
+		Log: c.log, Meter: c.meter,
 	})
 }
 
@@ -118,7 +127,7 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 		},
 		TLS:       e.keys.Config(minTLS(c.cfg), http.Protocols()...),
 		Handshake: c.cfg.Limits.TLSHandshake.D(),
-		Gate:      e.gate, Files: e.files, Log: c.log,
+		Gate:      e.gate, Files: e.files, Log: c.log, Meter: c.meter,
 	})
 }
 
@@ -142,11 +151,15 @@ func (e *edges) open(ctx context.Context) error {
 		{"c2s", l.C2S, e.c2s.Serve},
 		{"c2s-tls", l.C2STLS, e.c2s.ServeTLS},
 		{"http", l.HTTPS, e.http.Serve},
+		{"metrics", l.Metrics, e.metrics.Serve},
 	} {
 		for _, addr := range set.addrs {
 			ln, err := edge.Listen(ctx, addr)
 			if err != nil {
 				return fmt.Errorf("server: listen: %s: %w", set.kind, err)
+			}
+			if t := e.traffic[set.kind]; t != nil {
+				ln = edge.Metered(ln, t)
 			}
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}

@@ -37,6 +37,9 @@ type Options struct {
 	Log *slog.Logger
 	// Readers bounds the connections that Read uses at the same time; 0: 4.
 	Readers int
+	// Observe is told of every transaction that was committed: how many writes were in it, how long
+	// it took, and how long of that its flush took. It must be quick. Nil: nobody is told.
+	Observe func(writes int, took, flush time.Duration)
 
 	// Set by tests.
 	vfs      string        // name of a registered SQLite VFS, which injects faults
@@ -46,10 +49,11 @@ type Options struct {
 
 // DB is one open data set. All methods may be called from any goroutine.
 type DB struct {
-	eng    engine
-	w      *writer
-	log    *slog.Logger
-	failed chan struct{} // closed by poison, once
+	eng     engine
+	w       *writer
+	log     *slog.Logger
+	failed  chan struct{} // closed by poison, once
+	observe func(writes int, took, flush time.Duration)
 
 	mu  sync.Mutex
 	err error // owner: mu; set once by poison
@@ -114,13 +118,16 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Readers <= 0 {
 		o.Readers = 4
 	}
+	if o.Observe == nil {
+		o.Observe = func(int, time.Duration, time.Duration) {}
+	}
 	if o.idle <= 0 {
 		o.idle = 15 * time.Second
 	}
 	if o.walPages <= 0 {
 		o.walPages = walPages
 	}
-	db := &DB{log: o.Log, failed: make(chan struct{})}
+	db := &DB{log: o.Log, failed: make(chan struct{}), observe: o.Observe}
 	scheme, rest, found := strings.Cut(o.DSN, ":")
 	var err error
 	switch {

@@ -232,6 +232,7 @@ func (w *writer) transaction(batch []*request) {
 // runBatch returns how many requests were looked at and, if no closure's work is kept, why. A
 // closure's own failure is noted in its request.
 func (w *writer) runBatch(batch []*request) (ran int, err error) {
+	began := time.Now()
 	if err := w.db.Err(); err != nil {
 		return 0, err
 	}
@@ -250,12 +251,14 @@ func (w *writer) runBatch(batch []*request) (ran int, err error) {
 		}
 		kept = kept || ok
 	}
+	flush := time.Now()
 	if err := w.conn.commit(); err != nil {
 		maybe := w.conn.classify(err) >= classConn
 		_ = w.conn.rollback() // the cause is reported
 		return len(batch), &Error{What: "commit", ambiguous: maybe, Err: err}
 	}
 	w.commits.Add(1)
+	w.db.observe(len(batch), time.Since(began), time.Since(flush))
 	return len(batch), nil
 }
 

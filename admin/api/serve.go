@@ -22,6 +22,8 @@ type Server struct {
 	Domain   string
 	// Status fills in what the server knows of itself; nil leaves it empty.
 	Status func() Status
+	// Metrics answers GET /metrics; nil: there are none.
+	Metrics http.Handler
 	// Log receives who changed what; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -78,6 +80,9 @@ func (s *Server) log() *slog.Logger {
 func (s *Server) handler(stopping context.Context) http.Handler {
 	mux := http.NewServeMux()
 	new(profiles).routes(mux, stopping)
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", s.Metrics)
+	}
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":                s.status,
 		"GET /v1/users":                 s.list,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -87,4 +88,5 @@ type Config struct {
 	// Features are added to the stream features after login.
 	Features func() []*elem.Element
 	Log      *slog.Logger
+	Meter    *meter.Meter // nil: nobody reads what is counted
 }

@@ -43,6 +43,7 @@ func (n *negotiation) sasl() sasl.Config {
 
 func (n *negotiation) auth(ctx context.Context, raw *elem.Raw) error {
 	mech := string(attr(raw, "mechanism"))
+	n.mech = mech
 	x, err := n.sasl().Start(mech, n.binding, n.s.srv.conf.Credentials(n.remote))
 	if err != nil {
 		return n.refuse(err)
@@ -99,6 +100,7 @@ func saslElement(name string, data []byte) []byte {
 
 // welcome ends a login: the stream begins anew (RFC 6120 §6.4.6).
 func (n *negotiation) welcome(answer []byte) error {
+	n.s.srv.countLogin(n.mech, "success")
 	n.s.who = n.exchange.JID()
 	n.exchange = nil
 	n.pass.Leave()
@@ -127,6 +129,7 @@ func (n *negotiation) refuse(err error) error {
 	}
 	// For whoever watches the log for guessing; what was guessed is not told.
 	n.s.srv.conf.Log.Info("login refused", "remote", n.s.out.base.RemoteAddr().String(), "condition", f.Condition)
+	n.s.srv.countLogin(n.mech, f.Condition)
 	n.exchange = nil
 	n.s.step = onNegotiate
 	b := append([]byte(nil), "<failure xmlns='"+stream.SASLSpace+"'><"+f.Condition+"/>"...)

@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 	"github.com/parlance-im/parlance/xmpp/stream"
@@ -26,6 +28,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	links  map[*link]struct{} // mu
+	framed int                // mu; how many of links are WebSockets
 	closed bool               // mu
 	empty  chan struct{}      // mu; closed when links is empty after closed
 }
@@ -44,6 +47,7 @@ func New(conf Config) (*Server, error) {
 	if conf.Files == nil {
 		conf.Files = edge.NewFiles(0)
 	}
+	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
 	s := &Server{
 		conf:  conf,
 		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
@@ -135,12 +139,18 @@ func (s *Server) add(l *link) bool {
 		return false
 	}
 	s.links[l] = struct{}{}
+	if l.st.out.frames.Framed() {
+		s.framed++
+	}
 	return true
 }
 
 func (s *Server) remove(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.links[l]; ok && l.st.out.frames.Framed() {
+		s.framed--
+	}
 	delete(s.links, l)
 	if s.closed && len(s.links) == 0 {
 		close(s.empty)
@@ -156,6 +166,13 @@ func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.links)
+}
+
+// Framed is how many of the connections are WebSockets.
+func (s *Server) Framed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.framed
 }
 
 // Shutdown ends every connection with system-shutdown (RFC 6120 §4.9.3.22) and

@@ -84,6 +84,7 @@ func (s *Stream) oldSession(ctx context.Context, raw *elem.Raw) error {
 func (s *Stream) push(k stanza.Kind, e *elem.Element) {
 	f := &session.Frame{Bytes: e.AppendTo(nil, stream.Client), NameEnd: 1 + len(k.String()), Kind: k, Urgent: true}
 	if s.sess.Push(f) == session.Full {
+		s.srv.conf.Meter.Overflow.Add(1)
 		s.out.end(&ending{reason: stream.Fail("resource-constraint", "Too much waits to be sent to you."), over: true})
 	}
 }

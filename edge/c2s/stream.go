@@ -44,8 +44,9 @@ type negotiation struct {
 	secure   bool   // TLS is on
 	lang     string // of the client's stream (RFC 6120 §4.7.4)
 	exchange sasl.Exchange
-	failures int // failed logins
-	elements int // before login
+	mech     string // of the exchange
+	failures int    // failed logins
+	elements int    // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.

@@ -55,6 +55,9 @@ type grant struct {
 	ExpiresIn int    `json:"expires_in"` // seconds
 }
 
+// mechanism is what a login with a browser is counted as.
+const mechanism = "web"
+
 // login is POST /api/v1/session: a password for a cookie and a token.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if !s.sameOrigin(w, r) || !isJSON(w, r) {
@@ -96,6 +99,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		_ = s.conf.Tokens.RevokeToken(r.Context(), old.Value)
 	}
 	setCookie(w, web, account.WebTTL)
+	s.conf.Meter.Logins.Add(mechanism, "success")
 	s.grant(w, r, web)
 }
 
@@ -209,6 +213,11 @@ func noSession(w http.ResponseWriter) {
 
 // refuse answers with an error of im/account; what is nobody's business is logged.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	result := sasl.TemporaryAuthFailure
+	if f, ok := errors.AsType[*sasl.Failure](err); ok {
+		result = f.Condition
+	}
+	s.conf.Meter.Logins.Add(mechanism, result)
 	if refuse(w, err) {
 		// For whoever watches the log for guessing; what was guessed is not told.
 		s.conf.Log.Info("login refused", "remote", r.RemoteAddr, "error", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 )
@@ -47,6 +48,7 @@ type Config struct {
 	Gate      *edge.Gate
 	Files     *edge.Files
 	Log       *slog.Logger
+	Meter     *meter.Meter // nil: nobody reads what is counted
 }
 
 // Protocols are the names for ALPN, best first. Without ALPN it is HTTP/1.1.

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/meter"
 )
 
 // Server serves the HTTPS port.
@@ -35,6 +37,7 @@ func New(conf Config) (*Server, error) {
 	if conf.Files == nil {
 		conf.Files = edge.NewFiles(0)
 	}
+	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
 	s := &Server{conf: conf, in: make(chan net.Conn), done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.handler(),

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -37,6 +38,8 @@ type Ledger struct {
 	pass    sync.Mutex  // one sweep at a time
 	settled session.Pos // what archive_mark holds; owner: pass
 	marked  time.Time   // when it was written; owner: pass
+
+	parked, struck meter.Counter // rows written and struck out
 }
 
 type place struct {
@@ -124,6 +127,8 @@ func (l *Ledger) settle(ctx context.Context, due func(tracked) bool, final bool)
 		return fmt.Errorf("archive: ledger: %w", err)
 	}
 	l.settled, l.marked = mark, l.a.now()
+	l.parked.Add(len(park))
+	l.struck.Add(len(strike))
 	l.drop(park)
 	return nil
 }
@@ -175,4 +180,12 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	clear(l.open[len(keep):])
 	l.open = keep
 	return park, strike, max(mark, l.settled)
+}
+
+// Counts is how many messages nobody has confirmed yet, and how many waiting
+// rows were written and struck out since the start.
+func (l *Ledger) Counts() (open int, parked, struck uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open), l.parked.Count(), l.struck.Count()
 }

@@ -14,8 +14,9 @@ import (
 // submission is the consecutive messages one sender has in hand, on their way
 // through commit and fanout together.
 type submission struct {
-	msgs []*planned
-	done chan error // takes one value, never blocks
+	msgs  []*planned
+	done  chan error // takes one value, never blocks
+	began time.Time  // when it came to commit
 }
 
 // groupMax bounds how many messages one transaction takes.
@@ -29,7 +30,7 @@ var errStopped = &stream.Error{Condition: "system-shutdown", Text: "the server i
 // sender, or a *stream.Error if nobody can tell whether they were kept.
 func (p *Path) commit(msgs []*planned, done chan error) error {
 	select {
-	case p.log <- &submission{msgs, done}:
+	case p.log <- &submission{msgs, done, time.Now()}:
 	case <-p.stopped:
 		return errStopped
 	}
@@ -111,7 +112,10 @@ func (p *Path) keep(group []*submission) {
 	}
 	if len(entries) > 0 {
 		// The transaction is awaited even when the server stops.
-		if err := p.cfg.Archive.Append(context.Background(), entries); err != nil {
+		began := p.countWait(group)
+		err := p.cfg.Archive.Append(context.Background(), entries)
+		p.meter.Committed(len(entries), began, err)
+		if err != nil {
 			p.refuse(group, err)
 			return
 		}
@@ -156,6 +160,7 @@ func (p *Path) runFan() {
 			for _, m := range sub.msgs {
 				p.fanout(m)
 			}
+			p.countFanout(sub)
 			sub.done <- nil
 		}
 	}

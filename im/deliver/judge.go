@@ -60,6 +60,12 @@ type judged struct {
 // judge asks the judge. It returns nil for a stanza that goes no further, and
 // the error its sender gets, if any.
 func (p *Path) judge(ctx context.Context, st *stanza.Stanza) (*judged, *stanza.Error) {
+	j, refusal := p.ask(ctx, st)
+	p.countJudge(st.Kind, j, refusal)
+	return j, refusal
+}
+
+func (p *Path) ask(ctx context.Context, st *stanza.Stanza) (*judged, *stanza.Error) {
 	switch v := p.cfg.Judge.Judge(ctx, st); v.Action {
 	case Allow:
 		return &judged{st: st}, nil

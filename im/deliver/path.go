@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -32,7 +34,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed.
+// Config is what the path runs on. All fields are needed but Meter.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -44,6 +46,7 @@ type Config struct {
 	Features []im.Feature
 	Log      *slog.Logger
 	Now      func() time.Time
+	Meter    *meter.Meter
 	// Window is how long a session can be resumed, Hibernating how many
 	// sessions of an account may wait for that (HARDENING §0).
 	Window      time.Duration
@@ -53,6 +56,7 @@ type Config struct {
 // Path carries stanzas of all edges.
 type Path struct {
 	cfg      Config
+	meter    *meter.Meter
 	handlers map[handlerKey]im.Handler
 
 	log     chan *submission
@@ -77,6 +81,7 @@ type handlerKey struct {
 func New(cfg Config) (*Path, error) {
 	p := &Path{
 		cfg:      cfg,
+		meter:    cmp.Or(cfg.Meter, new(meter.Meter)),
 		handlers: make(map[handlerKey]im.Handler),
 		log:      make(chan *submission, 1024),
 		fan:      make(chan []*submission, 4),

@@ -171,7 +171,7 @@ func dedup(st *stanza.Stanza) (sending archive.Sending) {
 	}
 	body, _ := st.Child(stanza.Space, "body")
 	text := st.Content[body.Inner.Start:body.Inner.End]
-	var room [512]byte
+	var room [1024]byte // enough for most, without a trip to the heap
 	b := append(room[:0], st.From.Bare().String()...)
 	whose := sha256.Sum256(b)
 	for _, s := range [2]string{st.To.String(), id} {

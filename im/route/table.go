@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"hash/maphash"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -25,6 +27,7 @@ type Config struct {
 	// Overflow ends a session whose queue is full. It must not block.
 	Overflow func(*session.Session)
 	Now      func() time.Time
+	Meter    *meter.Meter // nil: nobody reads what is counted
 }
 
 // Ledger follows messages that are kept for an account until a session took
@@ -59,6 +62,7 @@ type account struct {
 // NewTable makes an empty table.
 func NewTable(cfg Config) *Table {
 	t := &Table{cfg: cfg, seed: maphash.MakeSeed()}
+	t.cfg.Meter = cmp.Or(cfg.Meter, new(meter.Meter))
 	for i := range t.shards {
 		t.shards[i].accounts = make(map[jid.JID]*account)
 	}
@@ -178,7 +182,11 @@ func (t *Table) Push(s *session.Session, f *session.Frame) { t.settle(s, s.Push(
 
 // settle ends a session that had no room for a frame.
 func (t *Table) settle(s *session.Session, o session.Outcome) {
+	if o == session.Queued {
+		t.cfg.Meter.Handed.Add(1)
+	}
 	if o == session.Full {
+		t.cfg.Meter.Overflow.Add(1)
 		s.Kick(&stream.Error{Condition: "resource-constraint",
 			Text: "too many stanzas are waiting for this client; reconnect and read the archive"})
 		if t.cfg.Overflow != nil {
@@ -208,4 +216,27 @@ func freshID() string {
 func (t *Table) Count() (n int) {
 	t.Each(func(*session.Session) { n++ })
 	return n
+}
+
+// Census counts accounts with sessions, and their sessions with and without a
+// connection.
+func (t *Table) Census() (accounts, connected, hibernating int) {
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		accounts += len(sh.accounts)
+		for _, a := range sh.accounts {
+			a.mu.Lock()
+			for _, s := range a.sessions {
+				if s.Detached().IsZero() {
+					connected++
+				} else {
+					hibernating++
+				}
+			}
+			a.mu.Unlock()
+		}
+		sh.mu.Unlock()
+	}
+	return accounts, connected, hibernating
 }

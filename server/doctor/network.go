@@ -93,7 +93,7 @@ func (e *exam) listeners() {
 	for _, x := range []struct {
 		key   string
 		addrs []string
-	}{{"listen.c2s", l.C2S}, {"listen.c2s_tls", l.C2STLS}, {"listen.https", l.HTTPS}} {
+	}{{"listen.c2s", l.C2S}, {"listen.c2s_tls", l.C2STLS}, {"listen.https", l.HTTPS}, {"listen.metrics", l.Metrics}} {
 		for _, a := range x.addrs {
 			ln, err := net.Listen("tcp", a)
 			switch {

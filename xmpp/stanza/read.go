@@ -7,10 +7,11 @@ import (
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
-// names are namespaces and element names seen in ordinary traffic, so that
+// names are stanza types, namespaces and element names seen in ordinary traffic, so that
 // indexing a message allocates no string for them.
 var names = internTable(
-	Space, "body", "subject", "thread", "active", "composing", "paused", "inactive", "gone", "request", "received",
+	"chat", "groupchat", "headline", "normal", "get", "set", "unavailable", "subscribe", "subscribed", "unsubscribe",
+	"unsubscribed", "probe", Space, "body", "subject", "thread", "active", "composing", "paused", "inactive", "gone", "request", "received",
 	"displayed", "markable", "origin-id", "stanza-id", "show", "status", "priority", "c", "x", "delay", "store",
 	"no-store", "no-copy", "no-permanent-store", "private", "nick", "query", "error", "event", "html", "replace",
 	"retract", "reply", "reactions", "fallback", "sent", "forwarded", "result", "occupant-id",
