@@ -61,7 +61,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	var aside sync.WaitGroup
 	defer aside.Wait()
 	defer cancel(nil)
-	aside.Go(func() { tidyMemory(ctx) })
+	aside.Go(func() { tidyMemory(ctx, e.files.Open) })
 	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
 	aside.Go(func() { live.run(ctx, o.Reload) })
 	aside.Go(func() {

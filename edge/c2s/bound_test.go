@@ -156,6 +156,15 @@ func TestOldSession_isANoOp(t *testing.T) {
 	if n := next(t, c); n.Get("type") != "result" || n.Get("id") != "s1" {
 		t.Fatal(n)
 	}
+	// RFC 3921 §3: it goes to the server; the core judges any other (HARDENING I10).
+	send(t, c, "<iq type='set' id='s2' to='acme.test'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"+
+		"<iq type='set' id='s3' to='bob@acme.test'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"+ // the core here leaves it
+		"<iq type='get' id='s4'><ping xmlns='urn:xmpp:ping'/></iq>")
+	for _, id := range []string{"s2", "s4"} {
+		if n := next(t, c); n.Get("type") != "result" || n.Get("id") != id {
+			t.Errorf("%s, want the answer to %s", n, id)
+		}
+	}
 }
 
 func TestClose_bothWays(t *testing.T) {

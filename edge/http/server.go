@@ -43,11 +43,12 @@ func New(conf Config) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(conf.Log.Handler(), slog.LevelDebug),
-		TLSConfig:         conf.TLS,
+		WriteTimeout:      30 * time.Second,
+		// Nobody who says nothing stays longer than this (HARDENING X8).
+		IdleTimeout:    30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(conf.Log.Handler(), slog.LevelDebug),
+		TLSConfig:      conf.TLS,
 	}
 	return s, nil
 }

@@ -68,7 +68,8 @@ func (c cards) get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		if q.To.Bare() == q.From.Bare() {
 			return elem.New(space, "vCard"), nil // XEP-0054 §3.1
 		}
-		return nil, stanza.Fail("item-not-found", "this person has no card") // XEP-0054 §3.3
+		// XEP-0054 §3.3: as if there were no such person (RFC 6121 §8.5.1).
+		return nil, stanza.Fail("service-unavailable", "nobody here answers this request")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vcard: get: %w", err)

@@ -57,7 +57,7 @@ func TestVCard_ownAndForeign(t *testing.T) {
 			t.Errorf("no card yet: %v %v", out, err)
 		}
 		_, err := ask(t, db, stanza.Get, bob, alice.Bare(), empty)
-		wants("another's, not there", "item-not-found", err)
+		wants("another's, not there", "service-unavailable", err)
 		// XEP-0054 §3.2: only the owner writes.
 		_, err = ask(t, db, stanza.Set, bob, alice.Bare(), `<vCard xmlns='vcard-temp'><FN>Mallory</FN></vCard>`)
 		wants("writing another's", "forbidden", err)
@@ -81,7 +81,7 @@ func TestVCard_ownAndForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = ask(t, db, stanza.Get, bob, alice.Bare(), empty)
-		wants("of a removed account", "item-not-found", err)
+		wants("of a removed account", "service-unavailable", err)
 	})
 }
 

@@ -27,13 +27,8 @@ func (p *Path) iq(ctx context.Context, s *session.Session, j *judged) error {
 	case to.IsDomain():
 		return p.answer(ctx, s, st, to, im.ToHost)
 	case to.IsBare():
-		exists, err := p.exists(ctx, st)
-		if err != nil {
-			return err
-		}
-		if !exists { // RFC 6121 §8.5.1
-			return stanza.Fail("service-unavailable", "there is no such account")
-		}
+		// RFC 6120 §13.11, HARDENING A6: who does not exist is not asked for; the
+		// handlers answer as they do to a stranger of somebody who does.
 		return p.answer(ctx, s, st, to, im.ToAccount)
 	}
 	return p.forward(st)

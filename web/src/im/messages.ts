@@ -77,8 +77,10 @@ export class Messages {
     const now = this.ctx.now();
     // Live ones keep the order of arrival, whatever the clocks say.
     const ts = a.stamp || p.stamp || (batch.source === 'live' ? Math.max(now, conv.lastTs + 0.001) : now);
+    // An id that is not our archive's is the sender's choice: it takes no place but in their own conversation.
+    const own = archiveId || (dir === 'out' ? id : id && `${peer} ${id}`);
     const msg: Msg = {
-      key: `${dir === 'out' ? 'o' : 'i'}:${archiveId || id || this.ctx.newId()}`,
+      key: `${dir === 'out' ? 'o' : 'i'}:${own || this.ctx.newId()}`,
       peer,
       dir,
       body: p.body,
