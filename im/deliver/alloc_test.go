@@ -29,10 +29,10 @@ func TestPath_allocations(t *testing.T) {
 	j := &judged{st: st}
 	f := facts{Local: true, Exists: true, Bound: true, Live: true}
 	// The stanza, its content (the one copy), the list of its children, its id, and the address in "to".
-	guard(t, "accept", 5, func() { _, _ = accept(raw, from) })
-	// The plan, the archive's entry, the list of its two views, the conversation's key, and what
-	// identifies the sending. Judge allocates one more, what it hands to plan.
-	guard(t, "plan", 5, func() { _, _ = plan(j, nil, f) })
+	guard(t, "accept", 5, func() { _, _ = accept(raw, from, "") })
+	// The plan, the archive's entry, the list of its two views, and the conversation's key.
+	// Judge allocates one more, what it hands to plan.
+	guard(t, "plan", 4, func() { _, _ = plan(j, nil, f) })
 	// The bytes the archive keeps.
 	guard(t, "encode", 1, func() { _ = j.st.AppendTo(make([]byte, 0, j.st.Size())) })
 }
