@@ -17,6 +17,7 @@ import (
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -29,6 +30,7 @@ type core struct {
 	log      *slog.Logger
 	domain   jid.JID
 	meter    *meter.Meter
+	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
 	rosters  *roster.Store
@@ -49,7 +51,7 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if err != nil || !domain.IsDomain() {
 		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
 	}
-	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter)}
+	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer)}
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
@@ -118,7 +120,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
-		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter,
+		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err

@@ -84,7 +84,7 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 		return nil, fmt.Errorf("server: metrics: %w", err)
 	}
 	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Log: c.log, Status: e.status(version),
-		Metrics: e.metrics.Handler()}
+		Metrics: e.metrics.Handler(), Trace: c.trace}
 	if err := e.open(ctx); err != nil {
 		e.close()
 		return nil, err
@@ -106,7 +106,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
 				elem.New("urn:xmpp:features:pre-approval", "sub")}
 		},
-		Log: c.log, Meter: c.meter,
+		Log: c.log, Meter: c.meter, Trace: c.trace,
 	})
 }
 

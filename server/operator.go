@@ -50,8 +50,8 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	return opened, nil
 }
 
-// OpenProfiler finds the running server for `parlance profile`.
-func OpenProfiler(ctx context.Context, p command.Place) (command.Profiler, error) {
+// OpenRunning finds the running server for `parlance profile` and `parlance trace`.
+func OpenRunning(ctx context.Context, p command.Place) (*api.Client, error) {
 	cfg, err := Load(p.Config)
 	if err != nil {
 		return nil, err
@@ -63,8 +63,5 @@ func OpenProfiler(ctx context.Context, p command.Place) (command.Profiler, error
 	if errors.Is(err, api.ErrNoServer) {
 		return nil, fmt.Errorf("no server runs on %s", cfg.Data)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return client, nil
+	return client, err
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
@@ -24,6 +25,8 @@ type Server struct {
 	Status func() Status
 	// Metrics answers GET /metrics; nil: there are none.
 	Metrics http.Handler
+	// Trace is where stanzas can be watched; nil: nowhere.
+	Trace *trace.Tracer
 	// Log receives who changed what; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -91,6 +94,12 @@ func (s *Server) handler(stopping context.Context) http.Handler {
 		"PATCH /v1/users/{jid}":         s.change,
 		"DELETE /v1/users/{jid}":        s.remove,
 		"POST /v1/users/{jid}/password": s.password,
+		"GET /v1/trace": func(w http.ResponseWriter, r *http.Request) error {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(stopping, cancel)()
+			return s.trace(w, r.WithContext(ctx))
+		},
 		"POST /v1/import": func(w http.ResponseWriter, r *http.Request) error {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()

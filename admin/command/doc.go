@@ -1,5 +1,5 @@
-// Package command is the operator's part of the command line: `parlance user` and
-// `parlance profile`.
+// Package command is the operator's part of the command line: `parlance user`,
+// `parlance profile` and `parlance trace`.
 //
 // Specs: none.
 //

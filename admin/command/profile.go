@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -14,14 +13,11 @@ import (
 	"github.com/parlance-im/parlance/admin/api"
 )
 
-// Profiler is a running server that can be profiled; api.Client is one.
-type Profiler interface {
-	Profile(ctx context.Context, kind string, d time.Duration, w io.Writer) error
-	Close()
-}
+// Running finds the server that runs on a place.
+type Running func(ctx context.Context, p Place) (*api.Client, error)
 
 // Profile is `parlance profile`. open finds the running server.
-func Profile(open func(ctx context.Context, p Place) (Profiler, error)) *cobra.Command {
+func Profile(open Running) *cobra.Command {
 	var place Place
 	var seconds int
 	var out string
@@ -61,15 +57,14 @@ func Profile(open func(ctx context.Context, p Place) (Profiler, error)) *cobra.C
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&place.Config, "config", "", "configuration `FILE`")
-	f.StringVar(&place.Data, "data", "", "data folder `DIR` (default: the configured one)")
+	placeFlags(c, &place)
 	f.IntVar(&seconds, "seconds", 0, "how long to watch (default: 30 for cpu, mutex and block, else what there is at this moment)")
 	f.StringVar(&out, "out", "", "`FILE` to write; - is standard output (default: the kind's name and .pprof)")
 	return c
 }
 
 // profileTo leaves no file behind when there is no profile.
-func profileTo(c *cobra.Command, p Profiler, kind api.ProfileKind, out string) error {
+func profileTo(c *cobra.Command, p *api.Client, kind api.ProfileKind, out string) error {
 	if out == "-" {
 		return p.Profile(c.Context(), kind.Name, kind.Watch, c.OutOrStdout())
 	}
@@ -83,4 +78,9 @@ func profileTo(c *cobra.Command, p Profiler, kind api.ProfileKind, out string) e
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "%s profile in %s; look at it with: go tool pprof -top %s\n", kind.Name, out, out)
 	return err
+}
+
+func placeFlags(c *cobra.Command, p *Place) {
+	c.Flags().StringVar(&p.Config, "config", "", "configuration `FILE`")
+	c.Flags().StringVar(&p.Data, "data", "", "data folder `DIR` (default: the configured one)")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
@@ -89,4 +90,5 @@ type Config struct {
 	Features func() []*elem.Element
 	Log      *slog.Logger
 	Meter    *meter.Meter // nil: nobody reads what is counted
+	Trace    *trace.Tracer
 }

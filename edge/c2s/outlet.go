@@ -148,7 +148,7 @@ func (o *outlet) flush() bool {
 			return false
 		}
 		o.sess.Wrote(o)
-		o.srv.countWrite(frames)
+		o.countWrite(frames)
 	}
 }
 

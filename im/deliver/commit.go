@@ -114,7 +114,7 @@ func (p *Path) keep(group []*submission) {
 		// The transaction is awaited even when the server stops.
 		began := p.countWait(group)
 		err := p.cfg.Archive.Append(context.Background(), entries)
-		p.meter.Committed(len(entries), began, err)
+		p.countCommit(group, len(entries), began, err)
 		if err != nil {
 			p.refuse(group, err)
 			return

@@ -2,39 +2,47 @@ package deliver
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/parlance-im/parlance/im/meter"
+	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // countAccept counts a stanza that accept has refused.
-func (p *Path) countAccept(err error) {
+func (p *Path) countAccept(st *stanza.Stanza, err error) {
 	if se, ok := errors.AsType[*stanza.Error](err); ok {
 		p.meter.Refuse(meter.Accept, se)
+		p.tell(meter.Accept, st, func() string { return "refused: " + se.Condition })
 	}
 }
 
 // countJudge counts what came past accept and how the judge decided.
-func (p *Path) countJudge(k stanza.Kind, j *judged, refusal *stanza.Error) {
-	p.meter.Passed(meter.Accept, k, 1)
-	p.count(meter.Judge, k, j != nil, refusal)
+func (p *Path) countJudge(st *stanza.Stanza, j *judged, refusal *stanza.Error) {
+	p.meter.Passed(meter.Accept, st.Kind, 1)
+	p.tell(meter.Accept, st, func() string { return fmt.Sprintf("%d bytes", st.Size()) })
+	p.count(meter.Judge, st, j != nil, refusal)
 }
 
 // countPlan counts a message's plan.
-func (p *Path) countPlan(pl *planned, refusal *stanza.Error) {
-	p.count(meter.Plan, stanza.Message, pl != nil, refusal)
+func (p *Path) countPlan(st *stanza.Stanza, pl *planned, refusal *stanza.Error) {
+	p.count(meter.Plan, st, pl != nil, refusal)
 }
 
-func (p *Path) count(v meter.Verb, k stanza.Kind, passed bool, refusal *stanza.Error) {
+func (p *Path) count(v meter.Verb, st *stanza.Stanza, passed bool, refusal *stanza.Error) {
+	what := "passed"
 	switch {
 	case passed:
-		p.meter.Passed(v, k, 1)
+		p.meter.Passed(v, st.Kind, 1)
 	case refusal != nil:
 		p.meter.Refuse(v, refusal)
+		what = "refused: " + refusal.Condition
 	default:
 		p.meter.Drop(v)
+		what = "dropped"
 	}
+	p.tell(v, st, func() string { return what })
 }
 
 // countWait notes how long each sender of a group has waited for the commit
@@ -47,8 +55,54 @@ func (p *Path) countWait(group []*submission) time.Time {
 	return now
 }
 
+// countCommit counts a commit of n messages that began at a time.
+func (p *Path) countCommit(group []*submission, n int, began time.Time, err error) {
+	p.meter.Committed(n, began, err)
+	if !p.cfg.Trace.On() {
+		return
+	}
+	took := time.Since(began)
+	for _, sub := range group {
+		for _, m := range sub.msgs {
+			if m.entry == nil {
+				continue
+			}
+			p.tell(meter.Commit, m.out.Stanza, func() string {
+				if err != nil {
+					return "failed: " + err.Error()
+				}
+				return fmt.Sprintf("at position %s, one of %d in %s", m.entry.Pos, n, took.Round(10*time.Microsecond))
+			})
+		}
+	}
+}
+
 // countFanout counts messages that stand in their recipients' queues.
 func (p *Path) countFanout(sub *submission) {
 	p.meter.Passed(meter.Fanout, stanza.Message, len(sub.msgs))
 	p.meter.Deliver.Observe(time.Since(sub.began), len(sub.msgs))
+	if !p.cfg.Trace.On() {
+		return
+	}
+	for _, m := range sub.msgs {
+		p.tell(meter.Fanout, m.out.Stanza, func() string {
+			switch n := len(p.cfg.Routes.Sessions(m.out.Stanza.To.Bare())); {
+			case m.mute:
+				return "to nobody: held, or kept only"
+			case m.entry != nil && m.entry.Again:
+				return "to nobody: sent before"
+			default:
+				return fmt.Sprintf("the recipient has %d sessions", n)
+			}
+		})
+	}
+}
+
+// tell says what a verb did with a stanza to who watches one of its two sides.
+func (p *Path) tell(v meter.Verb, st *stanza.Stanza, what func() string) {
+	if !p.cfg.Trace.On() {
+		return
+	}
+	p.cfg.Trace.Tell(trace.Event{At: time.Now(), Verb: v.String(), Kind: st.Kind.String(), ID: st.ID,
+		From: st.From.String(), To: st.To.String(), What: what()}, st.From, st.To)
 }

@@ -61,7 +61,7 @@ type judged struct {
 // the error its sender gets, if any.
 func (p *Path) judge(ctx context.Context, st *stanza.Stanza) (*judged, *stanza.Error) {
 	j, refusal := p.ask(ctx, st)
-	p.countJudge(st.Kind, j, refusal)
+	p.countJudge(st, j, refusal)
 	return j, refusal
 }
 

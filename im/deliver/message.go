@@ -47,7 +47,7 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 	if errors.As(err, &streamErr) {
 		return err
 	}
-	in.p.countAccept(err)
+	in.p.countAccept(st, err)
 	if st.Kind == stanza.Message {
 		in.n++
 		if err != nil {
@@ -85,7 +85,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 		return nil
 	}
 	pl, refusal := plan(j, in.s, in.p.snapshot(j.st.To, exists))
-	in.p.countPlan(pl, refusal)
+	in.p.countPlan(j.st, pl, refusal)
 	if refusal != nil {
 		in.p.reply(in.s, st, refusal)
 	}

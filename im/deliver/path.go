@@ -15,6 +15,7 @@ import (
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
@@ -34,7 +35,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed but Meter.
+// Config is what the path runs on. All fields are needed but Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -47,6 +48,7 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Meter    *meter.Meter
+	Trace    *trace.Tracer
 	// Window is how long a session can be resumed, Hibernating how many
 	// sessions of an account may wait for that (HARDENING §0).
 	Window      time.Duration

@@ -92,7 +92,7 @@ func runtimeRules() []rule {
 // stack holds, so that what is called from several places stands behind them.
 func verbRules() []rule {
 	return []rule{
-		{"write", []string{own + "edge/c2s.(*outlet)", own + "edge/c2s.(*Server).countWrite"}},
+		{"write", []string{own + "edge/c2s.(*outlet)"}},
 		{"ledger (waiting rows)", []string{own + "im/archive.(*Ledger)"}},
 		{"commit", []string{own + "im/deliver.(*Path).keep", own + "im/deliver.(*Path).runLog", own + "im/deliver.(*Path).commit",
 			own + "im/deliver.(*Inlet).Flush", own + "im/archive.", own + "store."}},
