@@ -17,7 +17,7 @@
 //
 // # Locks
 //
-// Flow.locks, 256 of them, by account. At most one is held at a time, for
+// herald.locks, 256 of them, by account. At most one is held at a time, for
 // pushes to queues only, never across I/O: rosters are loaded before and
 // only peeked at under the lock. Under it come the locks of im/cache, im/route, the sessions and the
 // block list's memory. It is taken inside im/cache's Order (as a step of a

@@ -53,13 +53,11 @@ type Config struct {
 	Now         func() time.Time // nil: time.Now
 }
 
-const lockCount = 256
-
-// Flow carries presence between the sessions of this node.
+// Flow carries presence between the sessions of this node: presence itself, and
+// by its Subscriptions who may see it.
 type Flow struct {
-	cfg   Config
-	seed  maphash.Seed
-	locks [lockCount]sync.Mutex // by account, see the package's doc
+	*herald
+	*Subscriptions
 	// leaving holds what LastSeen will find in the table in a moment: jid.JID → seen.
 	leaving sync.Map
 }
@@ -72,37 +70,9 @@ func New(cfg Config) *Flow {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Flow{cfg: cfg, seed: maphash.MakeSeed()}
+	h := &herald{cfg: cfg, seed: maphash.MakeSeed()}
+	return &Flow{herald: h, Subscriptions: &Subscriptions{h}}
 }
-
-func (f *Flow) lock(account jid.JID) *sync.Mutex {
-	return &f.locks[maphash.String(f.seed, account.String())%lockCount]
-}
-
-// relateTries bounds how often a roster that changes meanwhile is looked up again.
-const relateTries = 8
-
-// with runs fn under an account's lock, with the roster as it stands then.
-func (f *Flow) with(ctx context.Context, account jid.JID, fn func(*roster.Relations)) error {
-	mu := f.lock(account)
-	for try := 1; ; try++ {
-		rel, err := f.cfg.Rosters.Relations(ctx, account)
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		// It is in memory now, so that looking again does no I/O.
-		if f.cfg.Rosters.Peek(account) == rel || try == relateTries {
-			fn(rel)
-			mu.Unlock()
-			return nil
-		}
-		mu.Unlock()
-	}
-}
-
-// bound says whether s is still the session of its full JID.
-func (f *Flow) bound(s *session.Session) bool { return f.cfg.Routes.Session(s.JID()) == s }
 
 // frame encodes a presence for one recipient. While a client is inactive a newer
 // presence of the same sender takes its place (XEP-0352 §5).
@@ -112,45 +82,6 @@ func frame(st *stanza.Stanza, to jid.JID, key string) *session.Frame {
 	fr := route.Encode(&cp)
 	fr.Replaces = key
 	return fr
-}
-
-// send gives a presence to the available sessions of one account, encoded once.
-// sieve may be nil; it is asked with a session's full JID.
-func (f *Flow) send(st *stanza.Stanza, account jid.JID, sieve func(from, to jid.JID) bool) (reached bool) {
-	var fr *session.Frame
-	for _, t := range f.cfg.Routes.Sessions(account) {
-		if !t.Standing().Available || (sieve != nil && !sieve(st.From, t.JID())) {
-			continue
-		}
-		if fr == nil {
-			fr = frame(st, account, st.From.String())
-		}
-		f.cfg.Routes.Push(t, fr)
-		reached = true
-	}
-	return reached
-}
-
-// broadcast sends a presence to the account's own available sessions and to its
-// subscribers (RFC 6121 §4.2.2, §4.4.2, §4.5.2).
-func (f *Flow) broadcast(rel *roster.Relations, st *stanza.Stanza) {
-	f.send(st, rel.Owner(), nil)
-	for contact := range rel.With(roster.From) {
-		f.send(st, contact, f.cfg.May)
-	}
-}
-
-// show tells one session the present presence of another.
-func (f *Flow) show(of, to *session.Session) bool {
-	p := of.Presence()
-	if !p.Available {
-		return false
-	}
-	if of.JID().Bare() != to.JID().Bare() && !f.cfg.May(of.JID(), to.JID()) {
-		return false
-	}
-	f.cfg.Routes.Push(to, frame(p.Stanza, to.JID(), of.JID().String()))
-	return true
 }
 
 // unavailable is a presence of that type without content.

@@ -10,65 +10,69 @@ import (
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
+// Subscriptions carries requests to see somebody's presence, the answers to
+// them, and what each change of a roster gives to see or takes away.
+type Subscriptions struct{ *herald }
+
 // Subscription takes subscribe, subscribed, unsubscribe and unsubscribed of a
 // local session (RFC 6121 §3).
-func (f *Flow) Subscription(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (u *Subscriptions) Subscription(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	user, contact := s.JID().Bare(), st.To.Bare()
 	switch {
 	case contact.IsZero():
 		return stanza.Fail("bad-request", "presence of this type needs an address")
 	case contact == user:
 		return stanza.Fail("not-allowed", "you see your own presence without a subscription")
-	case !f.cfg.LocalDomain(contact.Domain()) && (st.Type == stanza.Subscribe || st.Type == stanza.Subscribed):
+	case !u.cfg.LocalDomain(contact.Domain()) && (st.Type == stanza.Subscribe || st.Type == stanza.Subscribed):
 		return errRemote // the other two may still clean up our own side
-	case contact.Local() == "" && f.cfg.LocalDomain(contact.Domain()):
+	case contact.Local() == "" && u.cfg.LocalDomain(contact.Domain()):
 		return stanza.Fail("service-unavailable", "the server itself has no presence")
 	}
-	local, err := f.Local(ctx, contact)
+	local, err := u.Local(ctx, contact)
 	if err != nil {
 		return err
 	}
 	out := *st
 	out.From, out.To = user, contact // RFC 6121 §3.1.2 and its like: stamped with the bare JID
-	r := roster.Request{Type: st.Type, User: user, Contact: contact, Local: local, Deaf: !f.cfg.May(user, contact)}
+	r := roster.Request{Type: st.Type, User: user, Contact: contact, Local: local, Deaf: !u.cfg.May(user, contact)}
 	if st.Type == stanza.Subscribe {
 		r.Stanza = out.AppendTo(nil)
 	}
-	return f.cfg.Rosters.Apply(ctx, r, func(step roster.Step) {
+	return u.cfg.Rosters.Apply(ctx, r, func(step roster.Step) {
 		if step.Do == roster.Deliver && step.Type == st.Type && step.Other == user {
-			f.deliver(&out)
+			u.deliver(&out)
 			return
 		}
-		f.Carry(step)
+		u.Carry(step)
 	})
 }
 
 // Local says whether a bare JID is an account of ours.
-func (f *Flow) Local(ctx context.Context, account jid.JID) (bool, error) {
-	if account.Local() == "" || !f.cfg.LocalDomain(account.Domain()) {
+func (u *Subscriptions) Local(ctx context.Context, account jid.JID) (bool, error) {
+	if account.Local() == "" || !u.cfg.LocalDomain(account.Domain()) {
 		return false, nil
 	}
-	return f.cfg.Accounts.Exists(ctx, account)
+	return u.cfg.Accounts.Exists(ctx, account)
 }
 
 // Carry does one step of a roster change, in the owner's name.
-func (f *Flow) Carry(step roster.Step) {
+func (u *Subscriptions) Carry(step roster.Step) {
 	switch step.Do {
 	case roster.Deliver:
-		f.deliver(&stanza.Stanza{Kind: stanza.Presence, Type: step.Type, From: step.Other, To: step.Owner})
+		u.deliver(&stanza.Stanza{Kind: stanza.Presence, Type: step.Type, From: step.Other, To: step.Owner})
 	case roster.Announce:
-		f.announce(step.Owner, step.Other)
+		u.announce(step.Owner, step.Other)
 	case roster.Withdraw:
-		f.withdraw(step.Owner, step.Other)
+		u.withdraw(step.Owner, step.Other)
 	}
 }
 
 // deliver gives a subscription stanza to the contact's sessions: requests to
 // the available ones (RFC 6121 §3.1.3), answers and cancellations to those that
 // asked for the roster (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
-func (f *Flow) deliver(st *stanza.Stanza) {
-	sessions := f.cfg.Routes.Sessions(st.To)
-	if len(sessions) == 0 || !f.cfg.May(st.From, st.To) {
+func (u *Subscriptions) deliver(st *stanza.Stanza) {
+	sessions := u.cfg.Routes.Sessions(st.To)
+	if len(sessions) == 0 || !u.cfg.May(st.From, st.To) {
 		return // XEP-0191 §3.3: nothing from somebody blocked
 	}
 	var fr *session.Frame
@@ -80,34 +84,34 @@ func (f *Flow) deliver(st *stanza.Stanza) {
 			fr = route.Encode(st)
 			fr.Urgent = true
 		}
-		f.cfg.Routes.Push(t, fr)
+		u.cfg.Routes.Push(t, fr)
 	}
 }
 
 // announce sends an account's present presence to a new subscriber (RFC 6121 §3.1.5).
-func (f *Flow) announce(owner, to jid.JID) {
-	mu := f.lock(owner)
+func (u *Subscriptions) announce(owner, to jid.JID) {
+	mu := u.lock(owner)
 	mu.Lock()
 	defer mu.Unlock()
-	if rel := f.cfg.Rosters.Peek(owner); rel != nil && !rel.Of(to).Is(roster.From) {
+	if rel := u.cfg.Rosters.Peek(owner); rel != nil && !rel.Of(to).Is(roster.From) {
 		return
 	}
-	for _, s := range f.cfg.Routes.Sessions(owner) {
+	for _, s := range u.cfg.Routes.Sessions(owner) {
 		if p := s.Presence(); p.Available {
-			f.send(p.Stanza, to, f.cfg.May)
+			u.send(p.Stanza, to, u.cfg.May)
 		}
 	}
 }
 
 // withdraw sends unavailable presence of all an account's sessions to somebody
 // who is no subscriber any more (RFC 6121 §3.2.2, §3.3.3).
-func (f *Flow) withdraw(owner, to jid.JID) {
-	mu := f.lock(owner)
+func (u *Subscriptions) withdraw(owner, to jid.JID) {
+	mu := u.lock(owner)
 	mu.Lock()
 	defer mu.Unlock()
-	for _, s := range f.cfg.Routes.Sessions(owner) {
+	for _, s := range u.cfg.Routes.Sessions(owner) {
 		if s.Standing().Available {
-			f.send(unavailable(s.JID()), to, f.cfg.May)
+			u.send(unavailable(s.JID()), to, u.cfg.May)
 		}
 	}
 }
