@@ -31,7 +31,7 @@ UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench$$' 
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
 INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
 
-.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz bench profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz attack bench profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -149,6 +149,9 @@ race: ## the concurrent packages under the race detector
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
 	@tools/fuzz $(FUZZTIME)
+
+attack: build ## every attack with the catalogue's own counts, one report (30 minutes)
+	@$(GO) test -count=1 -timeout 90m -parallel 1 ./interop/attack -full -report $(CURDIR)/bin/attack.md
 
 bench: web build ## measure, write bench/README.md
 	@$(GO) run ./bench -bin $(BIN) -idle 18000 -out bench/README.md

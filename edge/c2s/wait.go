@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
@@ -44,6 +45,7 @@ func (l *link) parks() bool { return l.st.nego == nil && l.n == 0 && !l.stays }
 // no more this goroutine's.
 func (l *link) park() bool {
 	lot, base, out := &l.srv.lot, l.base, &l.st.out
+	edge.Slim(l.nc) // while it is ours
 	if !lot.Park(base, l, l.due) {
 		l.stays = true
 		return false

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +20,47 @@ func TestA15_connectionsAndSessions(t *testing.T) {
 	p := apart(t, 20)
 	stop := canary(t, p)
 	p.crowd(t)
+	served, refused := p.flood(t)
 	p.manySessions(t)
 	p.churnedResources(t)
-	stop()
+	r := stop()
+	measured("A15", fmt.Sprintf("%d connections from one address, 21 binds, %d resources churned", served+refused, scaled(60, 1000)),
+		fmt.Sprintf("%d served at a time, %d waited and were refused; others log in; %s", served, refused, r.health()), "51st waits, refused after 10 s; 21st bind refused; CANARY")
+}
+
+// flood opens as many connections of one address as there may be in all, half
+// of the server's; it returns how many were served, and how many refused.
+func (p *place) flood(t *testing.T) (served, refused int) {
+	n := scaled(150, 10_000)
+	from, end := source(), make(chan struct{})
+	var ok, no atomic.Int64
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	for i := range n {
+		c, err := client.Connect(ctx, p.C2S, server.Domain, from)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		wg.Go(func() {
+			defer c.Close()
+			if c.OpenStream() != nil {
+				no.Add(1)
+				return
+			}
+			ok.Add(1)
+			<-end
+		})
+	}
+	if !until(patience, func() bool { return int(ok.Load()+no.Load()) == n }) {
+		t.Errorf("of %d connections from one address %d were served, %d refused", n, ok.Load(), no.Load())
+	}
+	close(end)
+	wg.Wait()
+	if ok.Load() != 50 {
+		t.Errorf("%d connections of one address were served at once, limit 50", ok.Load())
+	}
+	return int(ok.Load()), int(no.Load())
 }
 
 func (p *place) crowd(t *testing.T) {
@@ -101,7 +141,7 @@ func (p *place) manySessions(t *testing.T) {
 func (p *place) churnedResources(t *testing.T) {
 	user := p.person(t)
 	before := p.fds(t)
-	for i := range 60 {
+	for i := range scaled(60, 1000) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		c, err := client.Login(ctx, p.options(user, fmt.Sprint("churn", i)))
 		cancel()

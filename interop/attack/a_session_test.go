@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/parlance-im/parlance/interop/client"
 	"github.com/parlance-im/parlance/interop/server"
@@ -57,13 +55,13 @@ func TestA10_guessableTokens(t *testing.T) {
 	t.Parallel()
 	p := target(t)
 	var streams, resources, resumptions, tokens, cookies []string
-	for range 300 {
+	for range scaled(300, 30_000) {
 		c := p.at(t, opened, "")
 		streams = append(streams, c.Header.Get("id"))
 		_ = c.Close()
 	}
 	user := p.person(t)
-	for range 100 {
+	for range scaled(100, 3000) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		o := p.options(user, "")
 		o.SM = true
@@ -76,8 +74,8 @@ func TestA10_guessableTokens(t *testing.T) {
 		resources, resumptions = append(resources, res), append(resumptions, c.SMID)
 		c.Close()
 	}
-	for range 60 {
-		b := p.browser(t)
+	b := p.browser(t)
+	for range scaled(60, 6000) {
 		tokens = append(tokens, b.login(t, user, server.Password))
 		cookies = append(cookies, b.cookie.Value)
 	}
@@ -130,7 +128,8 @@ func TestA11_resumeHijack(t *testing.T) {
 		}
 	}
 	c := p.at(t, authed, thief)
-	for i := range 300 {
+	c.Unlimited()
+	for i := range scaled(300, 100_000) {
 		if err := c.Send("<resume xmlns='urn:xmpp:sm:3' previd='" + client.Token() + "' h='0'/>"); err != nil {
 			t.Fatal(err)
 		}
@@ -173,86 +172,5 @@ func TestA11_resumeHijack(t *testing.T) {
 	}
 	if got := p.resume(t, owner, "another password", waits.SMID, 0); got != "item-not-found" {
 		t.Errorf("after a new password: %s", got)
-	}
-}
-
-// A12: when somebody is locked out, everything they had is dead within 5 s.
-func TestA12_staleCredentials(t *testing.T) {
-	t.Parallel()
-	p := target(t)
-	victim := p.login(t, p.person(t), "victim")
-	for _, how := range []struct {
-		what string
-		do   func(user string) error
-	}{
-		{"password changed", func(u string) error { return p.user("another password\n", "passwd", u, stdinFlag) }},
-		{"disabled", func(u string) error { return p.user("", "disable", u) }},
-		{"removed", func(u string) error { return p.user("", "remove", u, "--yes") }},
-	} {
-		user := p.person(t)
-		b := p.browser(t)
-		token := b.login(t, user, server.Password)
-		sessions := []*client.Client{
-			p.login(t, user, "plain"),
-			p.login(t, user, "sm", func(o *client.Options) { o.SM = true }),
-			p.login(t, user, "direct", func(o *client.Options) { o.Addr, o.DirectTLS = p.C2STLS, true }),
-		}
-		w := p.websocketBound(t, user)
-		cut := p.login(t, user, "cut", func(o *client.Options) { o.SM = true })
-		cut.Cut()
-		unbound := p.at(t, authed, user)
-		began := time.Now()
-		if err := how.do(user); err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range sessions {
-			var bad *client.StreamError
-			if err := s.Closed(closedWithin); !errors.As(err, &bad) || bad.Node.Condition() != "not-authorized" {
-				t.Errorf("%s: session %s ended by %v", how.what, s.JID, err)
-			}
-		}
-		if e := w.last(nil); e.err != nil || e.condition != "not-authorized" {
-			t.Errorf("%s: WebSocket ended by %q, %v", how.what, e.condition, e.err)
-		}
-		t.Logf("%s: all sessions ended within %v", how.what, time.Since(began).Round(time.Millisecond))
-		// Logged in, but not bound yet: whether or not the binding is answered, the
-		// stream ends and nothing gets through.
-		closed(t, how.what+": a login that was not bound yet", unbound, bindIQ+"<message type='chat' to='"+victim.JID+"'><body>late</body></message>", "not-authorized")
-		nothingRouted(t, victim)
-		if status, text := b.call(t, "POST", "/api/v1/token", ""); status != http.StatusUnauthorized {
-			t.Errorf("%s: the cookie still gives %d %s", how.what, status, text)
-		}
-		p.stale(t, how.what, user, token, cut.SMID)
-	}
-}
-
-// stale tries old password and token.
-func (p *place) stale(t *testing.T, what, user, token, smID string) {
-	t.Helper()
-	for mech, data := range map[string]string{
-		"PLAIN":       "\x00" + user + "\x00" + server.Password,
-		"OAUTHBEARER": "n,,\x01auth=Bearer " + token + "\x01\x01",
-	} {
-		c := p.at(t, secured, "")
-		n, err := c.SASL("auth", mech, data)
-		if err == nil && n.Name.Local == "challenge" {
-			n, err = c.SASL("response", "", "\x01")
-		}
-		if err != nil || n.Name.Local != "failure" {
-			t.Errorf("%s: %s still works: %v %v", what, mech, n, err)
-		}
-	}
-	if what == "password changed" {
-		if got := p.resume(t, user, "another password", smID, 0); got != "item-not-found" {
-			t.Errorf("%s: the cut session: %s", what, got)
-		}
-	}
-	if what == "disabled" {
-		if err := p.user("", "enable", user); err != nil {
-			t.Fatal(err)
-		}
-		if got := p.resume(t, user, server.Password, smID, 0); got != "item-not-found" {
-			t.Errorf("%s, enabled again: the cut session: %s", what, got)
-		}
 	}
 }

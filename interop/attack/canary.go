@@ -19,12 +19,14 @@ type Canary struct {
 	login  client.Options
 	every  time.Duration
 	cancel context.CancelFunc
+	began  time.Time
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
 	trips  []time.Duration // owner: mu
 	logins []time.Duration // owner: mu
 	errs   []error         // owner: mu
+	worst  time.Duration   // owner: mu
 }
 
 // Report is what the canary met.
@@ -34,12 +36,13 @@ type Report struct {
 	P50, P99, Max      time.Duration // round trips of a message and its echo
 	LoginP50, LoginP99 time.Duration
 	LoginMax           time.Duration
+	Worst              time.Duration // when the slowest round trip began, after the start
 }
 
 func (r Report) String() string {
 	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" }
-	return fmt.Sprintf("canary: %d messages, round trip p50 %s p99 %s max %s; %d logins, p50 %s max %s; %d errors",
-		r.Messages, ms(r.P50), ms(r.P99), ms(r.Max), r.Logins, ms(r.LoginP50), ms(r.LoginMax), len(r.Errors))
+	return fmt.Sprintf("canary: %d messages, round trip p50 %s p99 %s max %s (at %s); %d logins, p50 %s p99 %s max %s; %d errors",
+		r.Messages, ms(r.P50), ms(r.P99), ms(r.Max), r.Worst.Round(time.Second), r.Logins, ms(r.LoginP50), ms(r.LoginP99), ms(r.LoginMax), len(r.Errors))
 }
 
 // CanaryWait is how long the canary waits for one echo before it counts as an error.
@@ -48,7 +51,7 @@ const CanaryWait = 25 * time.Second
 // StartCanary logs a and b in and lets a send to b every so often; login is
 // whose fresh logins are tried meanwhile.
 func StartCanary(ctx context.Context, a, b, login client.Options, every time.Duration) (*Canary, error) {
-	c := &Canary{login: login, every: every}
+	c := &Canary{login: login, every: every, began: time.Now()}
 	var err error
 	if c.a, err = client.Login(ctx, a); err != nil {
 		return nil, fmt.Errorf("canary: %w", err)
@@ -66,6 +69,13 @@ func StartCanary(ctx context.Context, a, b, login client.Options, every time.Dur
 	return c, nil
 }
 
+// Errors are those met so far.
+func (c *Canary) Errors() []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.errs)
+}
+
 // Stop ends the talk and tells how it went.
 func (c *Canary) Stop() Report {
 	c.cancel()
@@ -74,7 +84,7 @@ func (c *Canary) Stop() Report {
 	c.b.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Report{Messages: len(c.trips), Logins: len(c.logins), Errors: c.errs}
+	r := Report{Messages: len(c.trips), Logins: len(c.logins), Errors: c.errs, Worst: c.worst}
 	slices.Sort(c.trips)
 	slices.Sort(c.logins)
 	r.P50, r.P99, r.Max = at(c.trips, 50), at(c.trips, 99), at(c.trips, 100)
@@ -114,6 +124,9 @@ func (c *Canary) talk(ctx context.Context) {
 			return // the session is of no use any more
 		}
 		c.mu.Lock()
+		if d := time.Since(began); len(c.trips) == 0 || d > slices.Max(c.trips) {
+			c.worst = began.Sub(c.began)
+		}
 		c.trips = append(c.trips, time.Since(began))
 		c.mu.Unlock()
 		select {

@@ -9,10 +9,15 @@
 // CLOSED means: a stream error of the right condition, the closing tag and the
 // end of the TCP connection within ten seconds (a second's rule, times ten for
 // shared machines); the server lives on, has not panicked, and has written no
-// log line over 1 KiB. Counts are a hundredth of the catalogue's.
+// log line over 1 KiB. Counts are a hundredth of the catalogue's; `make attack`
+// (-full) takes the catalogue's own, runs one test after the other and prints
+// what was measured against each number. docs/attacks.md tells row by row what is
+// covered and what is not yet there.
 //
-// Canary is two honest people who talk all the while. An interceptor (tests
-// only) is who stands in between with a second certificate.
+// Canary is two honest people who talk all the while, and a third who logs in:
+// one for the server most tests share, one each for tests with a server of
+// their own, in full runs as a process of its own. An interceptor (tests only) is
+// who stands in between with a second certificate.
 //
 // Goroutines: Canary starts three (sender, echo, logins); Stop ends them.
 // An interceptor has one that accepts and two per connection; the end of its test ends them.

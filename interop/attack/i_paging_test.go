@@ -45,6 +45,19 @@ func TestI9_paging(t *testing.T) {
 	if fmt.Sprint(filtered) != "[39 79 119]" {
 		t.Errorf("with a filter: %v", filtered)
 	}
+	// Nor backwards, where the newest pages are left out.
+	n, err := a.IQ(patience, "set", "", "<query xmlns='"+mam+"'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>"+mam+"</value></field><field var='with'><value>"+bare(c.Opt.User)+
+		"</value></field></x><set xmlns='http://jabber.org/protocol/rsm'><max>2</max><before/></set></query>")
+	if err != nil || n.Kid(mam, "fin").Path("set", "first") == nil {
+		t.Fatalf("backwards: %v %v", n, err)
+	}
+	var back []string
+	for _, m := range a.Drain() {
+		back = append(back, m.Path("result", "forwarded", "message").Body())
+	}
+	if fmt.Sprint(back) != "[79 119]" {
+		t.Errorf("backwards with a filter: %v", back)
+	}
 	// Blocking somebody hides nothing of what was.
 	if n, err := a.IQ(patience, "set", "", "<block xmlns='urn:xmpp:blocking'><item jid='"+bare(b.Opt.User)+"'/></block>"); err != nil || n.Get("type") != "result" {
 		t.Fatalf("block: %v %v", n, err)

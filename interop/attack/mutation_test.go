@@ -73,7 +73,7 @@ func mutate(r *rand.Rand, s string) string {
 // honest people notice nothing.
 func TestMutatedSessions(t *testing.T) {
 	t.Parallel()
-	const count = 400
+	count := scaled(400, 20_000)
 	p := apart(t, 60)
 	rng := seeded(t)
 	stop := canary(t, p)

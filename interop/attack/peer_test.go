@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -52,6 +53,31 @@ func (p *place) at(t testing.TB, s stage, user string) *client.Conn {
 		}
 	}
 	return c
+}
+
+// from makes a connection from an address that has come as far as TLS.
+func (p *place) from(t testing.TB, addr string) *client.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	c, err := client.Connect(ctx, p.C2STLS, server.Domain, addr)
+	if err == nil {
+		err = errors.Join(c.Secure(ctx, "xmpp-client"), c.OpenStream())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// unbase64 decodes what SASL carries.
+func unbase64(t testing.TB, s string) string {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // ending is how a connection ended.

@@ -34,16 +34,34 @@ const (
 	patience     = 30 * time.Second // anything honest
 )
 
-var seed = flag.Uint64("seed", 0, "seed of the random tests; 0 takes one from the clock")
+var (
+	seed = flag.Uint64("seed", 0, "seed of the random tests; 0 takes one from the clock")
+	full = flag.Bool("full", false, "the catalogue's own counts and deadlines (make attack)")
+)
+
+// scaled is a count: about a hundredth of the catalogue's, or with -full the catalogue's.
+func scaled(short, whole int) int {
+	if *full {
+		return whole
+	}
+	return short
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if text := os.Getenv(canaryEnv); text != "" {
+		os.Exit(sing(text))
+	}
 	code := m.Run()
 	if used.Load() {
 		if err := end(); err != nil {
 			fmt.Fprintln(os.Stderr, "attack:", err)
 			code = 1
 		}
+	}
+	if err := writeReport(); err != nil {
+		fmt.Fprintln(os.Stderr, "attack:", err)
+		code = 1
 	}
 	server.CleanBinary()
 	if err := goleak.Find(); err != nil && code == 0 {
@@ -59,12 +77,26 @@ type place struct {
 	next  atomic.Int64 // the next person nobody has taken
 	all   int
 	ended bool // by the test itself
+	bird  *Canary
 }
 
-// common is the server that tests share; used says that there is one.
+// common is the server that tests share, with a canary of its own all the
+// while; used says that there is one.
 var (
-	common = sync.OnceValues(func() (*place, error) { used.Store(true); return open(400) })
-	used   atomic.Bool
+	common = sync.OnceValues(func() (*place, error) {
+		used.Store(true)
+		p, err := open(scaled(500, 2000))
+		if err != nil {
+			return nil, err
+		}
+		if err := p.startCanary(); err != nil {
+			p.Kill()
+			p.Remove()
+			return nil, err
+		}
+		return p, nil
+	})
+	used atomic.Bool
 )
 
 // end stops the shared server.
@@ -74,7 +106,9 @@ func end() error {
 		return nil // the tests have said so
 	}
 	defer p.Remove()
-	if err := p.sound(); err != nil {
+	r := p.bird.Stop()
+	fmt.Println("shared server:", r)
+	if err := errors.Join(p.sound(), ill(r)); err != nil {
 		p.Kill()
 		return err
 	}
@@ -88,9 +122,14 @@ func target(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
+	errs := len(p.bird.Errors())
 	t.Cleanup(func() {
 		if err := p.sound(); err != nil {
 			t.Error(err)
+		}
+		// CANARY: the rest of its condition is judged at the end.
+		if now := p.bird.Errors(); len(now) > errs {
+			t.Errorf("canary, while this test ran: %v", errors.Join(now[errs:]...))
 		}
 	})
 	return p
@@ -180,11 +219,19 @@ func (p *place) user(stdin string, args ...string) error {
 // person is the name of somebody no other test knows.
 func (p *place) person(t testing.TB) string {
 	t.Helper()
+	who, err := p.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who
+}
+
+func (p *place) take() (string, error) {
 	i := int(p.next.Add(1)) - 1
 	if i >= p.all {
-		t.Fatalf("all %d people are taken: make more", p.all)
+		return "", fmt.Errorf("attack: all %d people are taken: make more", p.all)
 	}
-	return name(i)
+	return name(i), nil
 }
 
 // sound says what is wrong with the server, seen from outside.
@@ -257,32 +304,6 @@ func heard(t testing.TB, c *client.Client) []*client.Node {
 		t.Fatalf("fence of %s: %v", c.JID, err)
 	}
 	return c.Drain()
-}
-
-// canary starts one at p; the returned function stops it and judges it.
-func canary(t *testing.T, p *place) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	c, err := StartCanary(ctx, p.options(p.person(t), "canary"), p.options(p.person(t), "canary"), p.options(p.person(t), "canary"), 200*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		t.Helper()
-		r := c.Stop()
-		t.Log(r)
-		if len(r.Errors) > 0 {
-			t.Errorf("canary: %v", errors.Join(r.Errors...))
-		}
-		if r.Messages < 2 || r.Logins < 1 {
-			t.Errorf("canary: nothing was tried: %v", r)
-		}
-		// HARDENING §0, CANARY: p99 250 ms, login 2 s; times ten.
-		if r.P99 > 2500*time.Millisecond || r.LoginP99 > 20*time.Second {
-			t.Errorf("canary is ill: %v", r)
-		}
-	}
 }
 
 // rss is the server's resident memory in bytes.

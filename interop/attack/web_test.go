@@ -20,9 +20,12 @@ type browser struct {
 	cookie *http.Cookie
 }
 
-func (p *place) browser(t testing.TB) *browser {
+func (p *place) browser(t testing.TB) *browser { return p.browserAt(t, source()) }
+
+// browserAt is one at an address of the caller's.
+func (p *place) browserAt(t testing.TB, addr string) *browser {
 	t.Helper()
-	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source())}}
+	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
 	tr := &http.Transport{TLSClientConfig: client.TLSConfig(server.Domain), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return d.DialContext(ctx, network, addr)
 	}}

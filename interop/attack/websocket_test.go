@@ -63,15 +63,20 @@ func (p *place) websocket(t testing.TB, more ...string) *websocket {
 // websocketBound logs a person in over WebSocket and binds a resource.
 func (p *place) websocketBound(t testing.TB, user string) *websocket {
 	t.Helper()
+	return p.websocketAs(t, "PLAIN", "\x00"+user+"\x00"+server.Password, "ws")
+}
+
+// websocketAs logs in by any mechanism that needs one message, and binds.
+func (p *place) websocketAs(t testing.TB, mech, first, resource string) *websocket {
+	t.Helper()
 	w := p.websocket(t)
 	w.text(t, wsOpen)
 	w.until(t, "</stream:features>")
-	w.text(t, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"+
-		base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+server.Password))+"</auth>")
+	w.text(t, "<auth xmlns='"+saslNS+"' mechanism='"+mech+"'>"+base64.StdEncoding.EncodeToString([]byte(first))+"</auth>")
 	w.until(t, "<success")
 	w.text(t, wsOpen)
 	w.until(t, "</stream:features>")
-	w.text(t, "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>ws</resource></bind></iq>")
+	w.text(t, "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>"+resource+"</resource></bind></iq>")
 	w.until(t, "<jid>")
 	return w
 }

@@ -1,9 +1,12 @@
 package attack
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -250,6 +253,61 @@ func TestX7_echoesAreEscaped(t *testing.T) {
 			t.Errorf("previd %q: %v %q", bad, end.err, tail(end.text))
 		}
 		p.echo(t, i, bad)
+		p.echoHTTP(t, bad)
+	}
+	p.echoLog(t)
+}
+
+// echoHTTP puts bad where the HTTPS API might say it again: what comes back is
+// one JSON object, and no header of the client's making.
+func (p *place) echoHTTP(t *testing.T, bad string) {
+	t.Helper()
+	in, err := json.Marshal(map[string]string{"user": bad, "password": bad})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/api/v1/session", string(in)}, {"POST", "/api/v1/session", bad}, {"GET", "/api/v1/info?x=" + url.QueryEscape(bad), ""},
+		{"GET", "/api/v1/" + url.PathEscape(bad), ""}, {"POST", "/api/v1/setup", string(in)},
+	} {
+		status, text := p.browser(t).call(t, c.method, c.path, c.body)
+		var v any
+		if strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &v) != nil || strings.Contains(text, "<pwn") || status >= 500 {
+			t.Errorf("%s %s with %q: %d %s", c.method, c.path, bad, status, text)
+		}
+	}
+	h := p.https(t, "http/1.1")
+	host := strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return -1
+		}
+		return r
+	}, bad)
+	if _, err := io.WriteString(h, "GET /api/v1/info HTTP/1.1\r\nHost: x"+host+"\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(h)
+	if strings.Contains(string(b), "<pwn") {
+		t.Errorf("the host %q comes back as %q", bad, tail(string(b)))
+	}
+}
+
+// echoLog writes lines of a log into everything that is logged.
+func (p *place) echoLog(t *testing.T) {
+	t.Helper()
+	mark := "forged-" + client.Token()
+	line := "x\r\nlevel=INFO msg=" + mark + "\n" + mark + "\x1b[2J"
+	in, err := json.Marshal(map[string]string{"user": line, "password": line})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.browser(t).call(t, "POST", "/api/v1/session", string(in))
+	_ = last(p.at(t, secured, ""), plainAuth("", line, line)+"</stream:stream>")
+	_ = last(p.at(t, dialed, ""), strings.Replace(header, "to='"+server.Domain+"'", "to='"+client.Escape(strings.ReplaceAll(line, "\x1b", ""))+"'", 1))
+	for l := range strings.Lines(p.Output()) {
+		if strings.HasPrefix(l, mark) || strings.HasPrefix(l, "level=INFO msg="+mark) || strings.Contains(l, "\x1b[2J") {
+			t.Errorf("a line of the log was written by a client: %q", l)
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ func TestX10_negotiationOutOfOrder(t *testing.T) {
 		conditions[p.inOrder(t, user, order, elements)]++
 	}
 	t.Logf("119 wrong orders ended by %v", conditions)
+	p.framesInOrder(t, user, elements)
 	nothingRouted(t, victim)
 	if err := p.at(t, bound, user).Send(message); err != nil {
 		t.Fatal(err)
@@ -124,6 +125,41 @@ func (p *place) inOrder(t *testing.T, user string, order []string, elements map[
 	return ""
 }
 
+// framesInOrder does the same over WebSocket, where TLS is beneath.
+func (p *place) framesInOrder(t *testing.T, user string, elements map[string]string) {
+	t.Helper()
+	text := map[string]string{"header": wsOpen, "auth": elements["auth"]}
+	for _, k := range []string{"bind", "message"} {
+		text[k] = strings.Replace(elements[k], " ", " xmlns='jabber:client' ", 1)
+	}
+	right := []string{"header", "auth", "bind", "message"}
+	ends := map[string]int{}
+	for _, order := range permutations(right) {
+		if slices.Equal(order, right) {
+			continue
+		}
+		w, all := p.websocket(t), []byte(nil)
+		for i, e := range order {
+			if all == nil && e == right[i] {
+				w.text(t, text[e])
+				w.until(t, map[string]string{"header": "</stream:features>", "auth": "<success"}[e])
+				if e == "auth" { // RFC 7395 §3.7: the stream is restarted
+					w.text(t, wsOpen)
+					w.until(t, "</stream:features>")
+				}
+				continue
+			}
+			all = append(all, textFrame(text[e])...)
+		}
+		e := w.last(all)
+		if e.err != nil || e.code == 0 || !slices.Contains([]string{"not-authorized", "policy-violation", "bad-format", "unsupported-stanza-type", "invalid-namespace"}, e.condition) {
+			t.Errorf("WebSocket %v: ended by %q, close %d, %v; %q", order, e.condition, e.code, e.err, tail(e.text))
+		}
+		ends[e.condition]++
+	}
+	t.Logf("23 wrong orders over WebSocket ended by %v", ends)
+}
+
 // X11: a stream belongs to one host and one account, also when it is restarted.
 func TestX11_restartToAnotherHost(t *testing.T) {
 	t.Parallel()
@@ -166,6 +202,16 @@ func TestX11_restartToAnotherHost(t *testing.T) {
 			closed(t, what+" at "+s.String(), restart(), text+bindIQ, h.condition)
 		}
 		if s == authed {
+			for what, h := range map[string]struct{ attrs, condition string }{
+				"another host": {"to='b.test'", "host-unknown"}, "no host": {"", "improper-addressing"}, "another account": {"to='" + server.Domain + "' from='alice@" + server.Domain + "'", "invalid-from"},
+			} {
+				w := p.websocket(t)
+				w.text(t, wsOpen)
+				w.until(t, "</stream:features>")
+				w.text(t, plainAuth("", user, server.Password))
+				w.until(t, "<success")
+				w.closed(t, what+" over WebSocket", "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "+h.attrs+" version='1.0'/>", h.condition)
+			}
 			closed(t, "another account in from", restart(), strings.Replace(header, "to=", "from='alice@"+server.Domain+"' to=", 1)+bindIQ, "invalid-from")
 		}
 	}
@@ -287,20 +333,29 @@ func TestX13_tlsVersions(t *testing.T) {
 				t.Errorf("%s does not speak %s: %v", port.name, tls.VersionName(v), err)
 			}
 		}
+		args := []string{"-connect", port.addr}
 		if port.starttls {
-			continue
+			args = append(args, "-starttls", "xmpp", "-xmpphost", server.Domain)
 		}
-		// RFC 5246 §7.4.1.1: a server may answer a renegotiation by an alert.
-		again := openssl(t, "Verify return code", "R\n", "-connect", port.addr, "-tls1_2")
-		if _, after, ok := strings.Cut(again, "RENEGOTIATING"); !ok || !strings.Contains(after, "alert") {
-			t.Errorf("%s: renegotiation not refused: %s", port.name, tail(again))
-		}
-		// RFC 8446 §4.2.10: the ticket says how much early data may come; nonsense
-		// makes the server close, by when it has come.
-		ticket := openssl(t, "Verify return code", "<?x\r\n\r\n", "-connect", port.addr, "-tls1_3")
-		if !strings.Contains(ticket, "Max Early Data: 0\n") || !strings.Contains(ticket, "Early data was not sent") {
-			t.Errorf("%s: early data: %s", port.name, tail(ticket))
-		}
+		p.tlsProbe(t, port.name, args...)
+	}
+	// The one port for all, by ALPN.
+	p.tlsProbe(t, "https with ALPN xmpp-client", "-connect", p.HTTP, "-alpn", "xmpp-client")
+}
+
+// tlsProbe asks for a renegotiation and for early data.
+func (p *place) tlsProbe(t *testing.T, name string, args ...string) {
+	t.Helper()
+	// RFC 5246 §7.4.1.1: a server may answer a renegotiation by an alert.
+	again := openssl(t, "Verify return code", "R\n", append(args, "-tls1_2")...)
+	if _, after, ok := strings.Cut(again, "RENEGOTIATING"); !ok || !strings.Contains(after, "alert") {
+		t.Errorf("%s: renegotiation not refused: %s", name, tail(again))
+	}
+	// RFC 8446 §4.2.10: the ticket says how much early data may come; nonsense
+	// makes the server close, by when it has come.
+	ticket := openssl(t, "Verify return code", "<?x\r\n\r\n", append(args, "-tls1_3")...)
+	if !strings.Contains(ticket, "Max Early Data: 0\n") || !strings.Contains(ticket, "Early data was not sent") {
+		t.Errorf("%s: early data: %s", name, tail(ticket))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 func TestX14_websocketFrames(t *testing.T) {
 	t.Parallel()
 	p := apart(t, 80)
+	stop := canary(t, p)
 	open := wsOpen
 	half := open[:20]
 	final, text, cont, binary, closing, ping, mask := byte(0x80), byte(1), byte(0), byte(2), byte(8), byte(9), byte(0x80)
@@ -75,6 +76,7 @@ func TestX14_websocketFrames(t *testing.T) {
 	}
 	w.until(t, "</stream:features>")
 	p.declared(t)
+	stop()
 }
 
 // declared announces the longest frames and sends one byte of each.

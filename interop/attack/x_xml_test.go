@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ const header = "<stream:stream to='" + server.Domain + "' version='1.0' xmlns='j
 func TestX1_entitiesAndDoctypes(t *testing.T) {
 	t.Parallel()
 	p := apart(t, 40)
+	stop := canary(t, p)
 	trap, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +79,13 @@ func TestX1_entitiesAndDoctypes(t *testing.T) {
 	}
 	// RFC 6120 §11.1: no references but to the five predefined entities.
 	closed(t, "undeclared entity", p.at(t, bound, p.person(t)), "<message><body>&lol;</body></message>", "restricted-xml")
+	// The HTTPS API reads JSON; XML is not even parsed.
+	for what, doc := range attacks {
+		if status, text := p.browser(t).call(t, "POST", "/api/v1/session", "<?xml version='1.0'?>"+doc+"<x>&e;</x>"); status != http.StatusBadRequest {
+			t.Errorf("%s as the body of a login: %d %s", what, status, text)
+		}
+	}
+	stop()
 	grew := p.rss(t) - before
 	t.Logf("%d connections, resident memory grew by %d KiB", conns, grew>>10)
 	if grew > int64(conns)<<20 {
@@ -145,6 +154,9 @@ func TestX2_restrictedMarkup(t *testing.T) {
 			closed(t, tok.name+" "+pos.name, p.at(t, pos.at, user), pos.head+text+pos.tail, "restricted-xml")
 		}
 	}
+	for _, tok := range []string{"<!-- x -->", "<?php x ?>", "<!DOCTYPE a>", "<?xml version='1.0'?>"} {
+		p.restrictedFrames(t, user, tok)
+	}
 	// CDATA outside of an element is no text of anything.
 	closed(t, "CDATA between stanzas", p.at(t, bound, user), "<![CDATA[x]]>", "not-well-formed", "bad-format")
 
@@ -158,6 +170,28 @@ func TestX2_restrictedMarkup(t *testing.T) {
 	}
 	if got.Body() != "1<&]]>23" {
 		t.Errorf("CDATA came as %q", got.Body())
+	}
+}
+
+// restrictedFrames puts a token at the same positions of WebSocket messages
+// (RFC 7395 §3.3: each is one element).
+func (p *place) restrictedFrames(t *testing.T, user, tok string) {
+	late := strings.HasPrefix(tok, "<?xml")
+	message := func(head, tail string) string {
+		return "<message xmlns='jabber:client' to='" + bare(user) + "'>" + head + tok + tail + "</message>"
+	}
+	if !late { // RFC 7395 §3.3.3 tells to ignore one before the first element
+		p.websocket(t).closed(t, tok+" in the first frame", tok+wsOpen, "restricted-xml")
+	}
+	w := p.websocket(t)
+	w.text(t, wsOpen)
+	w.until(t, "</stream:features>")
+	w.closed(t, tok+" before login", "<auth xmlns='"+saslNS+"' mechanism='PLAIN'>"+tok+"</auth>", "restricted-xml")
+	for where, text := range map[string]string{"alone": tok, "in a stanza": message("", ""), "in text": message("<body>a", "b</body>")} {
+		if late && where == "alone" {
+			continue
+		}
+		p.websocketBound(t, user).closed(t, tok+" "+where+" in a frame", text, "restricted-xml", "bad-format")
 	}
 }
 
@@ -178,6 +212,10 @@ func TestX3_deepNesting(t *testing.T) {
 	} {
 		closed(t, "10⁵ open tags in "+where, p.at(t, bound, user), prefix+strings.Repeat("<a>", 100_000), "policy-violation")
 		closed(t, "the 51st in "+where, p.at(t, bound, user), prefix+strings.Repeat("<a>", 51-strings.Count(prefix, "<")), "policy-violation")
+	}
+	for what, n := range map[string]int{"51": 51, "10⁴": 10_000} {
+		p.websocket(t).closed(t, what+" open tags in the first frame", strings.Repeat("<a>", n), "policy-violation")
+		p.websocketBound(t, user).closed(t, what+" open tags in a frame", "<message xmlns='jabber:client'>"+strings.Repeat("<a>", n-1), "policy-violation")
 	}
 	a, b := p.login(t, user, "a"), p.login(t, p.person(t), "b")
 	deep := "<message to='" + b.JID + "' id='deep'>" + strings.Repeat("<a xmlns='x'>", 49) + strings.Repeat("</a>", 49) + "</message>"

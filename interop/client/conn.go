@@ -66,6 +66,14 @@ func (c *Conn) Secure(ctx context.Context, alpn ...string) error {
 	return nil
 }
 
+// Raw is the connection below TLS.
+func (c *Conn) Raw() net.Conn {
+	if c.tls != nil {
+		return c.tls.NetConn()
+	}
+	return c.Conn
+}
+
 // Send writes the bytes as they are.
 func (c *Conn) Send(s string) error {
 	_, err := io.WriteString(c.Conn, s)

@@ -206,58 +206,6 @@ describe('nothing is doubled', () => {
   });
 });
 
-// HARDENING I6: corrections (XEP-0308), retractions (0424), reactions (0444) and replies (0461) are
-// not applied yet, so that nobody's can be; and no message takes another's place.
-describe('the message of somebody else', () => {
-  const MALLORY = 'mallory@acme.test';
-  const about = {
-    'a correction': '<replace xmlns="urn:xmpp:message-correct:0" id="m1"/>',
-    'a retraction': '<retract xmlns="urn:xmpp:message-retract:1" id="a1"/>',
-    'an older retraction':
-      '<apply-to xmlns="urn:xmpp:fasten:0" id="m1"><retract xmlns="urn:xmpp:message-retract:0"/></apply-to>',
-    'a moderation':
-      '<retract xmlns="urn:xmpp:message-retract:1" id="a1"><moderated xmlns="urn:xmpp:message-moderate:1"/></retract>',
-    'a reaction': '<reactions xmlns="urn:xmpp:reactions:0" id="m1"><reaction>x</reaction></reactions>',
-    'a reply': '<reply xmlns="urn:xmpp:reply:0" to="bob@acme.test" id="m1"/>',
-  };
-  it.each(Object.entries(about))('%s leaves it as it is', async (_, extra) => {
-    const { client, server, page } = await setup();
-    server.online();
-    server.give(live('original', 'm1', 'a1'));
-    await client.say(BOB, 'mine', 'id-1');
-    let i = 1;
-    for (const from of [`${MALLORY}/x`, `${BOB}.evil.test/x`, `evil@acme.test/${BOB}`]) {
-      for (const ext of [extra, extra.replaceAll('"m1"', '"id-1"')]) {
-        server.give(live('forged', `f${i}`, `af${i}`, ext, from));
-        server.give(
-          `<message xmlns="jabber:client" from="${from}" to="${ME}/web" id="g${i}" type="chat">${ext}</message>`,
-        );
-        i++;
-      }
-    }
-    await server.until(async () => (await page(MALLORY)).length === 2);
-    expect((await page()).map((m) => m.body)).toEqual(['original', 'mine']);
-  });
-
-  it.each(['m1', 'a1', 'id-1', 'o:id-1', 'i:a1'])(
-    'a message that comes with the id %j takes nobody’s place',
-    async (id) => {
-      const { client, server, page } = await setup();
-      server.online();
-      server.give(live('original', 'm1', 'a1'));
-      server.give(live('passing', 'm2', '')); // not archived
-      await client.say(BOB, 'mine', 'id-1');
-      // Archived, with an id of the sender's choice; not archived, where that id is all there is.
-      server.give(live('forged 1', id, 'a7', '', `${MALLORY}/x`));
-      server.give(live('forged 2', id, '', '', `${MALLORY}/x`).replace('type="chat"', 'type="headline"'));
-      server.give(live('forged 3', 'm2', '', '', `${MALLORY}/x`));
-      server.give(live('end', 'z', 'a9'));
-      await server.until(async () => (await page()).some((m) => m.body === 'end'));
-      expect((await page()).map((m) => m.body)).toEqual(['original', 'passing', 'mine', 'end']);
-    },
-  );
-});
-
 describe('carbons (XEP-0280)', () => {
   const wrap = (from: string, inner: string, kind = 'sent') =>
     `<message xmlns="jabber:client" from="${from}" to="${ME}/web"><${kind} xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">${inner}</forwarded></${kind}></message>`;
