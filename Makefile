@@ -27,9 +27,9 @@ TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
 WEB_SOURCES  := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/screenshots/*' -not -path 'web/src/paraglide/*' -not -name '*.go' 2>/dev/null)
 GO_FILES      = $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './interop/out/*')
 # Whole-system tests start the built binary and other servers: they run alone, after the rest.
-UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench$$' -e '^github.com/parlance-im/parlance$$')
+UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench/rig$$' -e '^github.com/parlance-im/parlance$$')
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
-INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
+INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop bench/rig)))
 
 .PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz bench dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
@@ -151,7 +151,7 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
 	@tools/fuzz $(FUZZTIME)
 
 bench: web build ## measure, write bench/README.md
-	@$(GO) run ./bench -bin $(BIN) -idle 18000 -out bench/README.md
+	@$(GO) run ./bench/rig own -bin $(BIN) -out bench
 
 dev: build ## demo server and a web client that reloads as you edit
 	@tools/dev $(BIN)
