@@ -30,12 +30,20 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&l.out, "out", "", "write the tables into this folder too")
 	f.StringVar(&l.only, "only", "", "measure only what is named so (see the table's first words), separated by commas")
 	f.Float64Var(&l.scale, "scale", 1, "scale of sessions, rates and counts: 0.1 for a quick look")
+	f.StringVar(&l.note, "note", "", "a remark for the tables, such as what else the machine did")
+	servers := f.String("peers", "parlance ejabberd-sqlite ejabberd-postgresql ejabberd-off prosody-sqlite prosody-off", "servers to measure, in turn (peers)")
+	rate := f.Int("rate", 200, "messages a second of the chat (peers)")
 	switch args[0] {
 	case "own":
 		if err := f.Parse(args[1:]); err != nil {
 			return err
 		}
 		return l.own()
+	case "peers":
+		if err := f.Parse(args[1:]); err != nil {
+			return err
+		}
+		return l.peers(*servers, *rate)
 	default:
 		return fmt.Errorf("%q: own or peers", args[0])
 	}
@@ -45,6 +53,7 @@ func run(ctx context.Context, args []string) error {
 type lab struct {
 	ctx      context.Context
 	bin, out string
+	note     string
 	only     string
 	scale    float64
 	progress *bench.Progress
@@ -66,9 +75,13 @@ func (l *lab) size(n, low int) int { return max(low, int(float64(n)*l.scale)) }
 
 // run measures one workload.
 func (l *lab) run(name string, o bench.Options) (*bench.Result, error) {
+	return measure(l.ctx, name, o)
+}
+
+func measure(ctx context.Context, name string, o bench.Options) (*bench.Result, error) {
 	for _, w := range bench.Workloads() {
 		if w.Name == name {
-			return bench.Run(l.ctx, w, o)
+			return bench.Run(ctx, w, o)
 		}
 	}
 	return nil, fmt.Errorf("no workload %s", name)

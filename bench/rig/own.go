@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,9 @@ import (
 
 // own measures this product against its bars and writes README.md.
 func (l *lab) own() error {
+	if l.out != "" && (l.only != "" || l.scale != 1) {
+		return errors.New("a part of the measurements makes no table: leave out -out, or -only and -scale")
+	}
 	l.figures = map[string]*bench.Result{}
 	for _, m := range []struct {
 		name string
@@ -147,7 +151,7 @@ func (l *lab) logins() error {
 func (l *lab) storm() error {
 	p := People{N: l.size(2000, 12), Contacts: l.size(20, 4) / 2 * 2}
 	return l.with(p, func(s *Server) error {
-		r, err := l.run("presence", merge(s.options(l.progress), bench.Options{Sessions: p.N, Contacts: p.Contacts, Befriend: true, Workers: 64}))
+		r, err := l.run("presence", merge(s.options(l.progress), bench.Options{Sessions: p.N, Workers: 64}))
 		if err != nil {
 			return err
 		}
@@ -195,12 +199,12 @@ func (l *lab) archive() error {
 func (l *lab) idles() error {
 	var xs, ys []float64
 	for _, n := range []int{l.size(5000, 10), l.size(10_000, 20), l.size(18_000, 30)} {
-		err := l.with(People{N: n}, func(s *Server) error {
+		err := l.with(People{N: n, Contacts: 4}, func(s *Server) error {
 			hold := 10 * time.Second
 			if l.scale < .1 {
 				hold = time.Second
 			}
-			r, err := l.run("idle", merge(s.options(l.progress), bench.Options{Sessions: n, Contacts: 4, Befriend: true, Length: hold}))
+			r, err := l.run("idle", merge(s.options(l.progress), bench.Options{Sessions: n, Length: hold}))
 			if err != nil {
 				return err
 			}
@@ -234,6 +238,9 @@ func fit(xs, ys []float64) (a, b float64) {
 func (l *lab) page() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Measured\n\nWritten by `make bench` (%s, %s, %d cores, client and server on the same machine). ", time.Now().UTC().Format("2006-01-02"), runtime.Version(), runtime.NumCPU())
+	if l.note != "" {
+		b.WriteString("**" + l.note + ".** ")
+	}
 	b.WriteString("TLS 1.3, stream management and the archive on SQLite are on, every commit is flushed.\n" +
 		"Repeat a part with `go run ./bench/rig own -only chat` (start, chat, login, presence, archive, idle), or measure any server with\n" +
 		"`parlance bench` (its own help lists the workloads). Latency counts from when a message was due, not from when the client came to send it.\n" +
@@ -251,10 +258,10 @@ func (l *lab) store() error {
 		return err
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"date": time.Now().UTC().Format("2006-01-02"), "go": runtime.Version(), "cores": runtime.NumCPU(), "version": version, "figures": l.figures,
+		"date": time.Now().UTC().Format("2006-01-02"), "go": runtime.Version(), "cores": runtime.NumCPU(), "version": version, "note": l.note, "figures": l.figures,
 	}, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(l.out, "figures.json"), append(b, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(l.out, "sizing", "figures.json"), append(b, '\n'), 0o644)
 }

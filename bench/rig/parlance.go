@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,7 @@ func prepareParlance(ctx context.Context, bin string, p People) (*Server, error)
 	var csv bytes.Buffer
 	csv.WriteString("user,password\n")
 	for i := range p.N {
-		fmt.Fprintf(&csv, "%s,%s\n", user(i), password)
+		fmt.Fprintf(&csv, "%s,%s\n", person(i), password)
 	}
 	file := filepath.Join(dir, "users.csv")
 	if err := os.WriteFile(file, csv.Bytes(), 0o600); err != nil {
@@ -65,15 +66,29 @@ func (s *Server) startParlance(ctx context.Context, bin string) error {
 	})
 }
 
-// parlance is a running Parlance with accounts.
+// parlance is a running Parlance with accounts and, made by the people
+// themselves, rosters; it has been started anew since.
 func parlance(ctx context.Context, bin string, p People) (*Server, error) {
 	s, err := prepareParlance(ctx, bin, p)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.startParlance(ctx, bin); err != nil {
-		return nil, fmt.Errorf("%w; %w", err, s.Stop())
+	err = s.startParlance(ctx, bin)
+	if err == nil && p.Contacts > 0 {
+		o := s.options(nil)
+		o.Sessions, o.Contacts, o.Befriend, o.Length, o.PIDs = p.N, p.Contacts, true, time.Millisecond, nil
+		if _, err = measure(ctx, "idle", o); err == nil {
+			err = s.stops[0]()
+			s.stops = nil
+		}
+		if err == nil {
+			err = s.startParlance(ctx, bin)
+		}
 	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	s.Befriended = true
 	return s, nil
 }
 

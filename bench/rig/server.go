@@ -23,7 +23,7 @@ const (
 	rounds   = 4096 // of PBKDF2: what clients and servers take most
 )
 
-func user(i int) string { return fmt.Sprintf(pattern, i) }
+func person(i int) string { return fmt.Sprintf(pattern, i) }
 
 // Server is a server under test, in a folder of its own.
 type Server struct {

@@ -43,6 +43,6 @@ func root() *cobra.Command {
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.AddCommand(serveCommand(), demoCommand(), command.User(server.OpenAccounts),
-		configCommand(), doctorCommand(), featuresCommand(), benchCommand(), versionCommand())
+		configCommand(), doctorCommand(), featuresCommand(), benchCommand(), sizingCommand(), versionCommand())
 	return c
 }
