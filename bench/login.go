@@ -22,6 +22,7 @@ type Dial struct {
 	Mechanism              string
 	Read                   int // bytes of a client's read buffer
 	keys                   keyCache
+	tokens                 *tokens // log in with them; nil: with the password
 	n                      atomic.Int64
 	in, out                atomic.Int64 // bytes, inside TLS and outside alike
 }
@@ -91,10 +92,12 @@ func (c *Client) login(ctx context.Context, d *Dial, user, resource string) erro
 			return err
 		}
 	}
-	if err := c.authenticate(d, features, user); err != nil {
-		return err
+	if d.tokens != nil {
+		features, err = c.fast(d, features, user)
+	} else if err = c.authenticate(d, features, user); err == nil {
+		features, err = c.stream(d)
 	}
-	if features, err = c.stream(d); err != nil {
+	if err != nil {
 		return err
 	}
 	return c.bind(features, resource)

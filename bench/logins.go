@@ -3,9 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -13,10 +11,10 @@ import (
 // logins logs people in and out: connection, TLS handshake (never resumed), SASL,
 // resource, stream management, each from the beginning.
 func logins(ctx context.Context, b *run) (*Result, error) {
-	if strings.EqualFold(b.Mechanism, "FAST") {
-		return b.fast(ctx)
+	if b.Mechanism == "FAST" {
+		b.dial.Mechanism, b.dial.tokens = "", &tokens{of: map[string]*token{}}
 	}
-	// Everybody once, so that whoever derives keys has them.
+	// Everybody once, so that whoever derives keys or gets a token has it.
 	cs, err := b.open(ctx, b.Sessions, nil)
 	if err != nil {
 		return nil, err
@@ -59,9 +57,4 @@ func (b *run) logins(ctx context.Context, r *Result, open func(ctx context.Conte
 		r.Notes = append(r.Notes, "time was over before all had logged in")
 	}
 	return s.end(r)
-}
-
-// fast would log in with tokens (XEP-0484).
-func (b *run) fast(ctx context.Context) (*Result, error) {
-	return nil, fmt.Errorf("bench: FAST (XEP-0484 §3.1): %w", errNotOffered)
 }
