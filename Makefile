@@ -27,14 +27,14 @@ TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
 WEB_SOURCES  := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/screenshots/*' -not -path 'web/src/paraglide/*' -not -name '*.go' 2>/dev/null)
 GO_FILES      = $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './interop/out/*')
 # Whole-system tests start the built binary and other servers: they run alone, after the rest.
-UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench$$' -e '^github.com/parlance-im/parlance$$')
+UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench/rig$$' -e '^github.com/parlance-im/parlance$$')
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
-INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop)))
+INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop bench/rig)))
 
-.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz attack bench profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz attack bench bench-peers profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 demo: web build ## build web and server, run a sample company
 	@exec $(BIN) demo $(DEMO)
@@ -153,8 +153,21 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for more)
 attack: build ## every attack with the catalogue's own counts, one report (30 minutes)
 	@$(GO) test -count=1 -timeout 90m -parallel 1 ./interop/attack -full -report $(CURDIR)/bin/attack.md
 
-bench: web build ## measure, write bench/README.md
-	@$(GO) run ./bench -bin $(BIN) -idle 18000 -out bench/README.md
+bench: web build ## measure, write bench/README.md and the figures of parlance sizing (NOTE=…)
+	@$(GO) run ./bench/rig own -bin $(BIN) -out bench -note '$(NOTE)'
+
+# What the other servers need beside what `make test` does.
+PEER_PACKAGES := erl:erlang-base /usr/sbin/ejabberdctl:ejabberd '/usr/lib/erlang/lib/p1_sqlite3-*/ebin/sqlite3.app:erlang-p1-sqlite3' \
+	'/usr/lib/erlang/lib/p1_pgsql-*/ebin/p1_pgsql.app:erlang-p1-pgsql' sqlite3:sqlite3 prosody:prosody \
+	'/usr/lib/*/lua/5.4/dbd/sqlite3.so:lua-dbi-sqlite3' '/usr/lib/postgresql/*/bin/postgres:postgresql'
+PEERS ?= parlance ejabberd-sqlite ejabberd-postgresql ejabberd-off prosody-sqlite prosody-off
+RATE  ?= 200
+SCALE ?= 1
+NOTE  ?=
+
+bench-peers: web build ## the same load on ejabberd and Prosody, write bench/PEERS.md (PEERS="parlance prosody-off" RATE=200 SCALE=0.2)
+	@tools/packages $(PEER_PACKAGES)
+	@$(GO) run ./bench/rig peers -bin $(BIN) -out bench -peers '$(PEERS)' -rate $(RATE) -scale $(SCALE) -note '$(NOTE)'
 
 profile: build ## profile the server under load, write docs/where-time-goes.md
 	@$(GO) run ./tools/profile -bin bin/parlance $(PROFILE) -out docs/where-time-goes.md

@@ -44,6 +44,11 @@ func TestRefuse_table(t *testing.T) {
 		{"interop/faults", "server", false},
 		{"interop/faults", "interop/client", true},
 		{"bench", "im/route", false},
+		{"bench", "interop/client", false},
+		{"bench/rig", "bench", true},
+		{"cmd/parlance", "bench", true},
+		{"cmd/parlance", "bench/rig", false}, // it starts servers under test
+		{"server", "bench", false},
 	}
 	for _, tt := range tests {
 		why := refuse(tierRules[tier(tt.from)], tt.from, tt.to)

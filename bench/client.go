@@ -1,12 +1,11 @@
-package main
+package bench
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,159 +13,157 @@ import (
 	"github.com/parlance-im/parlance/xmpp/elem"
 )
 
+const smSpace = "urn:xmpp:sm:3"
+
+// patience is how long a client waits for one answer.
+const patience = 2 * time.Minute
+
 // Client is one session of a load test: small, so that thousands fit beside the
 // server.
 type Client struct {
-	User   string
-	conn   *tls.Conn
-	mu     sync.Mutex // writes
-	got    uint32     // stanzas received since stream management began; owner: reader
+	Index int    // number of the person
+	JID   string // full, as bound
+	conn  net.Conn
+	in    *inbox
+	sm    bool // stream management is on
+
+	mu     sync.Mutex        // writes, and the fields below
+	sent   uint32            // stanzas sent since stream management began
+	ids    int               // number of IQs asked
+	wait   map[string]answer // IQs under way
+	marks  []mark            // acknowledgements asked for, whose time is measured
+	onAck  func(due time.Time)
+	got    uint32 // stanzas received since stream management began; owner: reader
 	acked  atomic.Uint32
-	sent   uint32 // stanzas sent since then; owner: mu
-	onIn   func(c *Client, raw *elem.Raw)
+	in_    atomic.Pointer[func(c *Client, raw *elem.Raw)]
 	closed chan struct{}
 	err    error // why the reader ended; read after closed
 }
 
-// Dial is what clients have in common.
-type Dial struct {
-	Addr     string
-	Domain   string
-	Password string
-	// Sources spreads connections over 127.0.0.0/8: one address has too few
-	// ports, and servers count connections per address.
-	Sources int
-	n       atomic.Int64
-	// In is called by the reader for each stanza.
-	In func(c *Client, raw *elem.Raw)
+type answer chan *elem.Element
+
+// mark says: acknowledged up to count means that what was due then is acknowledged.
+type mark struct {
+	count uint32
+	due   time.Time
 }
 
-const smSpace = "urn:xmpp:sm:3"
-
-// Open logs a user in over direct TLS, binds, and enables stream management.
-func (d *Dial) Open(ctx context.Context, user, resource string) (*Client, error) {
-	dialer := net.Dialer{Timeout: 30 * time.Second}
-	if d.Sources > 0 {
-		n := d.n.Add(1)
-		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 1, byte(n%int64(d.Sources)>>8), byte(n%int64(d.Sources)))}
-	}
-	raw, err := dialer.DialContext(ctx, "tcp", d.Addr)
-	if err != nil {
-		return nil, err
-	}
-	// The certificate is self-made and not what is measured here.
-	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: d.Domain, NextProtos: []string{"xmpp-client"}})
-	c := &Client{User: user, conn: conn, onIn: d.In, closed: make(chan struct{})}
-	if err := conn.SetDeadline(time.Now().Add(60 * time.Second)); err != nil {
-		return nil, err
-	}
-	if err := c.login(d, resource); err != nil {
-		raw.Close()
-		return nil, fmt.Errorf("bench: %s: %w", user, err)
-	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	go c.read()
-	return c, nil
-}
-
-// steps is a login, told as what is sent and which element answers it.
-func (c *Client) login(d *Dial, resource string) error {
-	header := "<?xml version='1.0'?><stream:stream to='" + d.Domain + "' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-	sc := elem.NewScanner(elem.Limits{})
-	in := &inbox{conn: c.conn, sc: sc}
-	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + c.User + "\x00" + d.Password))
-	if err := c.write(header); err != nil {
-		return err
-	}
-	if err := in.expect("features"); err != nil {
-		return err
-	}
-	if err := c.write("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + plain + "</auth>"); err != nil {
-		return err
-	}
-	if err := in.expect("success"); err != nil {
-		return err
-	}
-	sc.Reset(elem.Limits{})
-	in.buf, in.used = nil, 0
-	if err := c.write(header); err != nil {
-		return err
-	}
-	if err := in.expect("features"); err != nil {
-		return err
-	}
-	if err := c.write("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>" + resource + "</resource></bind></iq>"); err != nil {
-		return err
-	}
-	if err := in.expect("iq"); err != nil {
-		return err
-	}
-	if err := c.write("<enable xmlns='" + smSpace + "' resume='true'/>"); err != nil {
-		return err
-	}
-	return in.expect("enabled")
-}
+// handle sets who is called for each message and presence that comes in; the
+// reader calls it, and the element is valid only during the call.
+func (c *Client) handle(f func(c *Client, raw *elem.Raw)) { c.in_.Store(&f) }
 
 // Send writes n stanzas as they are; with ask, it asks for an acknowledgement.
-func (c *Client) Send(s string, n int, ask bool) error {
+func (c *Client) Send(s []byte, n int, ask bool, due time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent += uint32(n)
-	if ask {
-		s += "<r xmlns='" + smSpace + "'/>"
+	if ask && c.sm {
+		s = append(s, "<r xmlns='"+smSpace+"'/>"...)
+		if c.onAck != nil && !due.IsZero() {
+			c.marks = append(c.marks, mark{c.sent, due})
+		}
 	}
-	_, err := c.conn.Write([]byte(s))
+	_, err := c.conn.Write(s)
 	return err
 }
 
-// Settle waits until the server has acknowledged all that was sent.
+// say is Send for what is not measured.
+func (c *Client) say(s string, n int) error { return c.Send([]byte(s), n, false, time.Time{}) }
+
+func (c *Client) write(s string) error { return c.say(s, 0) }
+
+// Settle waits until the server has taken all that was sent: by its
+// acknowledgement, or without stream management by a ping behind it.
 func (c *Client) Settle(ctx context.Context) error {
-	if err := c.Send("", 0, true); err != nil {
+	if !c.sm {
+		_, err := c.Ask(ctx, "get", "", "<ping xmlns='urn:xmpp:ping'/>")
 		return err
 	}
-	for {
-		c.mu.Lock()
-		done := c.acked.Load() == c.sent
-		c.mu.Unlock()
-		if done {
-			return nil
-		}
+	c.mu.Lock()
+	want := c.sent
+	c.mu.Unlock()
+	if err := c.Send(nil, 0, true, time.Time{}); err != nil {
+		return err
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); int32(c.acked.Load()-want) < 0; {
 		select {
-		case <-time.After(2 * time.Millisecond):
+		case now := <-tick.C:
+			if now.After(end) {
+				return fmt.Errorf("bench: %s: no acknowledgement within %s", c.JID, patience)
+			}
 		case <-c.closed:
-			return fmt.Errorf("bench: %s: connection lost: %w", c.User, c.err)
+			return c.lost()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
-func (c *Client) write(s string) error {
+// Ask sends an IQ and waits for its answer, which may be an error.
+func (c *Client) Ask(ctx context.Context, kind, to, payload string) (*elem.Element, error) {
+	ch := make(answer, 1)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, err := c.conn.Write([]byte(s))
-	return err
+	c.ids++
+	id := "q" + strconv.Itoa(c.ids)
+	if c.wait == nil {
+		c.wait = map[string]answer{}
+	}
+	c.wait[id] = ch
+	c.mu.Unlock()
+	if to != "" {
+		to = " to='" + to + "'"
+	}
+	if err := c.say("<iq type='"+kind+"' id='"+id+"'"+to+">"+payload+"</iq>", 1); err != nil {
+		return nil, err
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case e := <-ch:
+		return e, nil
+	case <-c.closed:
+		return nil, c.lost()
+	case <-t.C:
+		return nil, fmt.Errorf("bench: %s: no answer to %s within %s", c.JID, payload, patience)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
-// Acked is how many of the client's stanzas the server has acknowledged.
-func (c *Client) Acked() uint32 { return c.acked.Load() }
+// lost says why the connection ended.
+func (c *Client) lost() error {
+	if c.err == nil {
+		return fmt.Errorf("bench: %s: the server closed the stream", c.JID)
+	}
+	return fmt.Errorf("bench: %s: connection lost: %w", c.JID, c.err)
+}
 
-// Close ends the connection and waits for the reader.
+// ended says whether the connection has gone.
+func (c *Client) ended() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the stream and the connection, and waits for the reader.
 func (c *Client) Close() {
-	_ = c.write("</stream:stream>") // the server may be gone already
+	_ = c.conn.SetWriteDeadline(time.Now().Add(5 * time.Second)) // the server may be gone already
+	_ = c.write("</stream:stream>")
 	_ = c.conn.Close()
 	<-c.closed
 }
 
-// read handles what comes in, on a small stack and a buffer of its own size.
+// read handles what comes in until the connection ends.
 func (c *Client) read() {
 	defer close(c.closed)
-	in := &inbox{conn: c.conn, sc: elem.NewScanner(elem.Limits{})}
-	in.sc.SetFramed(true) // the stream's header has been read: stanzas stand alone
 	for {
-		raw, err := in.next()
+		raw, err := c.in.next()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
 				c.err = err
@@ -174,40 +171,122 @@ func (c *Client) read() {
 			return
 		}
 		switch string(raw.Local) {
-		case "r":
-			_ = c.write(fmt.Sprintf("<a xmlns='%s' h='%d'/>", smSpace, c.got)) // a dead connection shows when reading
+		case "r": // XEP-0198 §4
+			_ = c.write("<a xmlns='" + smSpace + "' h='" + strconv.FormatUint(uint64(c.got), 10) + "'/>") // a dead connection shows when reading
 		case "a":
-			for i := range raw.Attrs {
-				if string(raw.Attrs[i].Local) == "h" {
-					var h uint32
-					fmt.Sscan(string(raw.Attrs[i].Value), &h)
-					c.acked.Store(h)
-				}
-			}
+			c.acknowledged(raw)
+		case "error": // RFC 6120 §4.9
+			c.err = fmt.Errorf("stream error: %s", raw.Buf)
+			return
+		case "iq":
+			c.got++
+			c.query(raw)
 		default:
 			c.got++
-			if c.onIn != nil {
-				c.onIn(c, raw)
+			if f := c.in_.Load(); f != nil {
+				(*f)(c, raw)
 			}
 		}
 	}
 }
 
-// inbox cuts what a connection sends into elements. It holds a buffer only
-// while something is incomplete.
+func (c *Client) acknowledged(raw *elem.Raw) {
+	h64, err := strconv.ParseUint(attr(raw, "h"), 10, 32)
+	if err != nil {
+		return
+	}
+	h := uint32(h64)
+	c.acked.Store(h)
+	if c.onAck == nil {
+		return
+	}
+	c.mu.Lock()
+	n := 0
+	for n < len(c.marks) && int32(h-c.marks[n].count) >= 0 {
+		n++
+	}
+	done := append([]mark(nil), c.marks[:n]...)
+	c.marks = append(c.marks[:0], c.marks[n:]...)
+	c.mu.Unlock()
+	for _, m := range done {
+		c.onAck(m.due)
+	}
+}
+
+// query takes an answer to whoever asked; what the server asks (a ping, a
+// roster push) gets an empty result (RFC 6120 §8.2.3, RFC 6121 §2.1.6).
+func (c *Client) query(raw *elem.Raw) {
+	id, kind := attr(raw, "id"), attr(raw, "type")
+	if kind == "get" || kind == "set" {
+		to := ""
+		if from := attr(raw, "from"); from != "" {
+			to = " to='" + string(elem.AppendValue(nil, from)) + "'"
+		}
+		_ = c.say("<iq type='result' id='"+string(elem.AppendValue(nil, id))+"'"+to+"/>", 1) // a dead connection shows when reading
+		return
+	}
+	c.mu.Lock()
+	ch := c.wait[id]
+	delete(c.wait, id)
+	c.mu.Unlock()
+	if ch == nil {
+		return
+	}
+	e, err := raw.Element()
+	if err != nil {
+		e = elem.New("", "iq", "type", "error")
+	}
+	ch <- e
+}
+
+// attr is an attribute of a scanned element, "" if absent.
+func attr(raw *elem.Raw, name string) string { return string(attrBytes(raw, name)) }
+
+func attrBytes(raw *elem.Raw, name string) []byte {
+	for i := range raw.Attrs {
+		if string(raw.Attrs[i].Local) == name {
+			return raw.Attrs[i].Value
+		}
+	}
+	return nil
+}
+
+// child is the content of the first child of that name; nil if there is none.
+func child(raw *elem.Raw, name string) []byte {
+	for i := range raw.Kids {
+		if string(raw.Kids[i].Local) == name {
+			return raw.Buf[raw.Kids[i].Inner.Start:raw.Kids[i].Inner.End]
+		}
+	}
+	return nil
+}
+
+// inbox cuts what a connection sends into elements. It keeps bytes only while
+// an element is incomplete.
 type inbox struct {
-	conn *tls.Conn
+	conn net.Conn
 	sc   *elem.Scanner
-	buf  []byte
-	tmp  [512]byte
+	tmp  []byte
+	rest []byte // not consumed yet: a part of tmp, or its own if own
+	own  bool
 	used int
 }
 
+func newInbox(conn net.Conn, size int) *inbox {
+	return &inbox{conn: conn, sc: elem.NewScanner(elem.Limits{}), tmp: make([]byte, size)}
+}
+
+// restart begins a new stream on the connection (RFC 6120 §4.3.3).
+func (in *inbox) restart() {
+	in.sc.Reset(elem.Limits{})
+	in.rest, in.used = nil, 0
+}
+
 func (in *inbox) next() (*elem.Raw, error) {
-	in.buf = in.buf[in.used:]
+	in.rest = in.rest[in.used:]
 	in.used = 0
 	for {
-		ev, n, err := in.sc.Next(in.buf)
+		ev, n, err := in.sc.Next(in.rest)
 		if err != nil {
 			return nil, err
 		}
@@ -218,29 +297,48 @@ func (in *inbox) next() (*elem.Raw, error) {
 		case elem.Footer:
 			return nil, net.ErrClosed
 		case elem.NeedMore:
-			n, err := in.conn.Read(in.tmp[:])
-			if err != nil {
+			if err := in.more(); err != nil {
 				return nil, err
 			}
-			in.buf = append(in.buf, in.tmp[:n]...)
 		default:
-			in.buf = in.buf[n:]
+			in.rest = in.rest[n:]
 		}
 	}
 }
 
-// expect reads up to an element of that name; a failure or an error ends the wait.
-func (in *inbox) expect(local string) error {
+func (in *inbox) more() error {
+	if len(in.rest) > 0 && !in.own { // tmp is read into next
+		in.rest = append(make([]byte, 0, 2*len(in.tmp)), in.rest...)
+		in.own = true
+	}
+	n, err := in.conn.Read(in.tmp)
+	if err != nil {
+		return err
+	}
+	if len(in.rest) == 0 {
+		in.rest, in.own = in.tmp[:n], false
+	} else {
+		in.rest = append(in.rest, in.tmp[:n]...)
+	}
+	return nil
+}
+
+// expect reads up to one of the elements named; a failure or an error ends the wait.
+func (in *inbox) expect(locals ...string) (*elem.Element, error) {
 	for {
 		raw, err := in.next()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		switch name := string(raw.Local); name {
-		case local:
-			return nil
+		name := string(raw.Local)
+		for _, l := range locals {
+			if name == l {
+				return raw.Element()
+			}
+		}
+		switch name {
 		case "failure", "error", "failed":
-			return fmt.Errorf("got %s", raw.Buf)
+			return nil, fmt.Errorf("the server says %s", raw.Buf)
 		}
 	}
 }
