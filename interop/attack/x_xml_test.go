@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,13 +40,14 @@ func TestX1_entitiesAndDoctypes(t *testing.T) {
 	if err := os.WriteFile(bait, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	touched := watch(t, bait)
+	touched, outbound := watch(t, bait), p.traced(t)
 	laughs := "<!DOCTYPE l [<!ENTITY a 'ha'>" + strings.Repeat("<!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>", 40) + "]>"
 	attacks := map[string]string{
 		"doctype":       "<!DOCTYPE x>",
 		"laughs":        laughs,
 		"external file": "<!DOCTYPE x [<!ENTITY e SYSTEM 'file://" + bait + "'>]>",
 		"external http": "<!DOCTYPE x SYSTEM 'http://" + trap.Addr().String() + "/x.dtd'>",
+		"named host":    "<!DOCTYPE x PUBLIC 'p' 'http://entity.example.org/x.dtd'>",
 		"parameter":     "<!DOCTYPE x [<!ENTITY % e SYSTEM 'http://" + trap.Addr().String() + "/'> %e;]>",
 		"bare entity":   "<!ENTITY x 'y'>",
 	}
@@ -99,6 +101,54 @@ func TestX1_entitiesAndDoctypes(t *testing.T) {
 	if n := touched(); n > 0 {
 		t.Errorf("the server opened the entity's file")
 	}
+	if calls := outbound(); len(calls) > 0 {
+		t.Errorf("the server dialled out: %q", calls)
+	}
+}
+
+// traced lists the calls by which the server connects to or sends to somebody
+// by address from now on: TCP, and the questions of a look-up by name.
+func (p *place) traced(t *testing.T) (calls func() []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "calls")
+	cmd := exec.Command("strace", "-f", "-qq", "-e", "trace=connect,sendmmsg", "-o", file, "-p", fmt.Sprint(p.Pid))
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("strace is missing: apt-get install strace: %v", err)
+	}
+	stopped := false
+	stop := func() {
+		if !stopped {
+			stopped = true
+			_ = cmd.Process.Signal(os.Interrupt) // it lets go of the server
+			_ = cmd.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	if !until(patience, func() bool { return p.isTraced(t) }) {
+		t.Fatal("strace has not taken hold of the server")
+	}
+	return func() (out []string) {
+		stop()
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if strings.Contains(line, "AF_INET") {
+				out = append(out, strings.TrimSpace(line))
+			}
+		}
+		return out
+	}
+}
+
+func (p *place) isTraced(t testing.TB) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "TracerPid:\t")
+	return rest != "" && rest[0] != '0'
 }
 
 // watch counts how often a file is opened from now on.
