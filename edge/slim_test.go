@@ -87,7 +87,7 @@ func TestSlim_theConnectionGoesOn(t *testing.T) {
 }
 
 func TestFindBuffers_otherFields(t *testing.T) {
-	type other struct{ rawInput, hand []byte }
+	type other struct{ Conn []byte }
 	if edge.Slimmable(reflect.TypeFor[other]()) {
 		t.Error("fields of another type are taken for buffers")
 	}

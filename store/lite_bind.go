@@ -77,16 +77,16 @@ func (c *liteConn) bindOne(h uintptr, i int32, a any, at uintptr) (n int, rc int
 	case *int64:
 		return 0, sqlite3.Xsqlite3_bind_int64(c.tls, h, i, *v), nil
 	case string:
-		n, rc = c.bindText(h, i, v, at)
+		n, rc = bindText(c, h, i, v, at)
 		return n, rc, nil
 	case *string:
-		n, rc = c.bindText(h, i, *v, at)
+		n, rc = bindText(c, h, i, *v, at)
 		return n, rc, nil
 	case []byte:
-		n, rc = c.bindBlob(h, i, v, at)
+		n, rc = bindBlob(c, h, i, v, at)
 		return n, rc, nil
 	case *[]byte:
-		n, rc = c.bindBlob(h, i, *v, at)
+		n, rc = bindBlob(c, h, i, *v, at)
 		return n, rc, nil
 	case nil:
 		return 0, sqlite3.Xsqlite3_bind_null(c.tls, h, i), nil
@@ -103,12 +103,12 @@ func (c *liteConn) bindOne(h uintptr, i int32, a any, at uintptr) (n int, rc int
 	}
 }
 
-func (c *liteConn) bindText(h uintptr, i int32, v string, at uintptr) (n int, rc int32) {
+func bindText(c *liteConn, h uintptr, i int32, v string, at uintptr) (n int, rc int32) {
 	copy(memory(at, len(v)), v)
 	return len(v), sqlite3.Xsqlite3_bind_text(c.tls, h, i, at, int32(len(v)), 0)
 }
 
-func (c *liteConn) bindBlob(h uintptr, i int32, v []byte, at uintptr) (n int, rc int32) {
+func bindBlob(c *liteConn, h uintptr, i int32, v []byte, at uintptr) (n int, rc int32) {
 	if v == nil {
 		return 0, sqlite3.Xsqlite3_bind_null(c.tls, h, i)
 	}
