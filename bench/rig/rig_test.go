@@ -90,3 +90,47 @@ func TestFit_line(t *testing.T) {
 		t.Errorf("%v + %v x, want 10 + 3x", a, b)
 	}
 }
+
+// Another server shows that the load generator asks for nothing of ours, and
+// tries what this product does not offer.
+func TestWorkloads_againstProsody(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	s, err := prosody(ctx, People{N: 12, Contacts: 4}, "internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	l := &lab{ctx: ctx}
+	for _, tt := range []struct {
+		work  string
+		o     bench.Options
+		units int64
+	}{
+		{"chat", bench.Options{Sessions: 6, Rate: 60, Length: time.Second}, 60},
+		{"login", bench.Options{Sessions: 5, Mechanism: "SCRAM-SHA-1", Count: 10}, 10},
+		{"archive", bench.Options{Sessions: 2, Fill: 60, Page: 50, Pages: 4}, 4},
+		{"room", bench.Options{Sessions: 5, Rate: 20, Length: time.Second}, 100},
+	} {
+		t.Run(tt.work, func(t *testing.T) {
+			r, err := l.run(tt.work, merge(s.options(nil), tt.o))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Units != tt.units || r.Lost+r.Doubled+r.Reordered != 0 || r.Dropped != 0 {
+				t.Errorf("%d units, want %d: %+v", r.Units, tt.units, r)
+			}
+		})
+	}
+	t.Run("presence with the rosters it was given", func(t *testing.T) {
+		r, err := l.run("presence", merge(s.options(nil), bench.Options{Sessions: 12}))
+		// 24 pairs; whether of two who go together one is told is the server's business.
+		if err != nil || r.Due != 72 || r.Steps[1].Units != 48 {
+			t.Errorf("%v: %+v", err, r)
+		}
+	})
+}
