@@ -1,15 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,70 +10,6 @@ import (
 	"github.com/parlance-im/parlance/interop/client"
 	"github.com/parlance-im/parlance/interop/server"
 )
-
-// injury is an strace attached to the running server: it makes system calls
-// fail, or kills the server at one (HARDENING §8, ways to inject faults).
-type injury struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	out    *lines
-	exited chan struct{}
-}
-
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func inject(t *testing.T, pid int, calls, fault string) *injury {
-	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Fatal("strace is missing: apt-get install strace")
-	}
-	i := &injury{t: t, out: &lines{}, exited: make(chan struct{})}
-	i.cmd = exec.Command("strace", "-f", "-p", fmt.Sprint(pid), "-e", "trace="+calls, "-e", "inject="+calls+":"+fault)
-	i.cmd.Stderr = i.out
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := i.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = i.cmd.Wait(); close(i.exited) }()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(i.out.String(), "attached"); <-tick.C {
-		if time.Now().After(end) {
-			i.heal()
-			t.Fatalf("strace did not attach: %s", i.out)
-		}
-	}
-	return i
-}
-
-// heal detaches: from now on system calls work again.
-func (i *injury) heal() {
-	_ = i.cmd.Process.Signal(syscall.SIGINT) // nothing happens if it has ended already
-	select {
-	case <-i.exited:
-	case <-time.After(10 * time.Second):
-		_ = i.cmd.Process.Kill()
-		<-i.exited
-	}
-}
-
-// struck says whether the fault was really injected.
-func (i *injury) struck() bool { return strings.Contains(i.out.String(), "INJECTED") }
 
 func chat(to, id, body string) string {
 	return "<message type='chat' to='" + to + "' id='" + id + "'><body>" + body + "</body><origin-id xmlns='urn:xmpp:sid:0' id='" + id + "'/></message>"
@@ -252,43 +181,4 @@ func expectArchive(t *testing.T, s *server.Server, has, hasNot []string) {
 			t.Errorf("%s was refused and is in the archive", id)
 		}
 	}
-}
-
-// HARDENING F1, second half: SIGKILL at the Nth flush under load, so that every
-// point between write, flush and acknowledgement has its turn.
-func TestKill_atFlush(t *testing.T) {
-	n := *seed
-	if n == 0 {
-		n = uint64(time.Now().UnixNano())
-	}
-	t.Logf("seed %d", n)
-	rng := rand.New(rand.NewPCG(n, 3))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { srv.Finish(t) }()
-	l := newLoad(srv, rng, 2*time.Millisecond)
-	before := l.views(t, srv)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	defer cancel()
-	l.start(ctx)
-	rounds := max(1, *kills/4)
-	for i := range rounds {
-		k := inject(t, srv.Pid, "fsync,fdatasync", fmt.Sprintf("signal=SIGKILL:when=%d", 1+rng.IntN(20)))
-		if !srv.Exited(20 * time.Second) {
-			t.Fatalf("round %d: the server did not come to its flush", i)
-		}
-		k.heal()
-		next, err := server.Start(ctx, server.Options{Reuse: srv})
-		if err != nil {
-			t.Fatalf("round %d: restart: %v", i, err)
-		}
-		srv = next
-	}
-	l.finish(t, ctx)
-	h := l.history(t, srv, before)
-	sent, acked, refused, received := l.rec.Counts()
-	t.Logf("%d kills at a flush; sent %d, acknowledged %d, refused %d, delivered %d", rounds, sent, acked, refused, received)
-	verdict(t, h)
 }
