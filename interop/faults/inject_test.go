@@ -73,4 +73,7 @@ func (i *injury) heal() {
 }
 
 // struck says whether the fault was really injected.
-func (i *injury) struck() bool { return strings.Contains(i.out.String(), "INJECTED") }
+func (i *injury) struck() bool {
+	out := i.out.String()
+	return strings.Contains(out, "INJECTED") || strings.Contains(out, "DELAYED")
+}

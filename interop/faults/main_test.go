@@ -16,6 +16,7 @@ var (
 	kills   = flag.Int("kills", 20, "how often the server is killed under load (F1)")
 	atCalls = flag.Int("atcalls", 6, "how often it is killed at the Nth flush or write (F1)")
 	cuts    = flag.Int("cuts", 6, "how often the power is cut (F2)")
+	full    = flag.Bool("full", false, "take the full figures of HARDENING §8 where no flag of its own has them")
 	seed    = flag.Uint64("seed", 0, "seed of what is drawn by lot; 0 takes one from the clock")
 	kind    = flag.String("server", string(server.Parlance), "server under test (F1, F14)")
 	report  = flag.String("report", "", "file that the report is written to")
@@ -47,4 +48,12 @@ func lot(t *testing.T) uint64 {
 	}
 	t.Logf("seed %d (replay: -run '^%s$' -seed=%d)", n, t.Name(), n)
 	return n
+}
+
+// scaled is a figure of the short pass, or the full one.
+func scaled[T any](short, whole T) T {
+	if *full {
+		return whole
+	}
+	return short
 }
