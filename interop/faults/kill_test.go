@@ -49,28 +49,3 @@ func TestKill_underLoad(t *testing.T) {
 	}
 	l.judge(t, r, h)
 }
-
-// HARDENING F14 in small: connections are cut without a word, the server stays;
-// sessions are resumed and nothing is lost, doubled or out of order.
-func TestCut_sessionsResume(t *testing.T) {
-	r := note(t, "F14", "connections are cut without a word")
-	rng := rand.New(rand.NewPCG(lot(t), 2))
-	srv := server.Test(t, server.Kind(*kind))
-	l := newLoad(srv, rng, 2*time.Millisecond)
-	before := l.views(t, srv)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	l.start(ctx)
-	const cuts = 60
-	for range cuts {
-		wait(ctx, time.Duration(20+rng.IntN(80))*time.Millisecond)
-		if c := l.people[rng.IntN(len(l.people))].live.Load(); c != nil {
-			c.Cut()
-		}
-	}
-	l.finish(t, ctx)
-	h := l.history(t, srv, before)
-	r.count(t, "%d cuts", cuts)
-	l.resumed(t, r)
-	l.judge(t, r, h)
-}

@@ -121,7 +121,7 @@ func (l *load) finish(t *testing.T, ctx context.Context) {
 	}
 	for range 2 {
 		for _, p := range l.people {
-			if err := p.c.Fence(patience); err != nil {
+			if err := p.fence(ctx); err != nil {
 				t.Fatalf("%s: fence at the end: %v", p.name, err)
 			}
 		}
