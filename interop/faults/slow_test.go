@@ -38,13 +38,24 @@ func pour(c *client.Client, to, prefix string, n, size int) error {
 	return nil
 }
 
-// pourEach has somebody else for each of them send n messages to them, all at once.
-func pourEach(t *testing.T, s *server.Server, to []string, prefix string, n, size int) {
+// crowded is a server with people besides the six.
+func crowded(t *testing.T, people int) *server.Server {
+	t.Helper()
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Crowd: people})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Finish(t) })
+	return s
+}
+
+// pourSome has somebody else for each of them, the crowd's first and so on, send n messages to them, all at once.
+func pourSome(t *testing.T, s *server.Server, to []string, first int, prefix string, n, size int) {
 	t.Helper()
 	var all sync.WaitGroup
 	errs := make(chan error, len(to))
 	for i, j := range to {
-		c := sender(t, s, server.Name(len(to)+i))
+		c := sender(t, s, server.Name(first+i))
 		all.Go(func() { errs <- pour(c, j, prefix, n, size); c.Close() })
 	}
 	all.Wait()
@@ -146,11 +157,7 @@ func TestSlow_neverReads(t *testing.T) {
 		t.Run(fmt.Sprintf("stream_management_%v", sm), func(t *testing.T) {
 			people, n := scaled(3, 50), scaled(4000, 20000) // more than the sockets of both sides hold
 			r := note(t, "F9", fmt.Sprintf("%d clients that never read, %d messages of 2 KiB to each, stream management %v", people, n, sm))
-			s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Crowd: 2 * people})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { s.Finish(t) })
+			s := crowded(t, 2*people)
 			watch := sender(t, s, "erin")
 			if err := watch.Send("<presence/>"); err != nil {
 				t.Fatal(err)
@@ -169,7 +176,7 @@ func TestSlow_neverReads(t *testing.T) {
 			defer stop()
 			before := memory(t, s.Pid)
 			began := time.Now()
-			pourEach(t, s, to, "slow", n, 2<<10)
+			pourSome(t, s, to, people, "slow", n, 2<<10)
 			poured := time.Since(began)
 			for range people {
 				if _, err := watch.Take(10*30*time.Second, func(n *client.Node) bool { return n.Is("presence", "unavailable") }); err != nil {
