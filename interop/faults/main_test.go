@@ -16,6 +16,7 @@ var (
 	kills   = flag.Int("kills", 20, "how often the server is killed under load (F1)")
 	atCalls = flag.Int("atcalls", 6, "how often it is killed at the Nth flush or write (F1)")
 	cuts    = flag.Int("cuts", 6, "how often the power is cut (F2)")
+	clients = flag.Int("clients", 500, "clients that reconnect at once (F13)")
 	waiting = flag.Int("waiting", 3000, "messages that wait for who returns (F11)")
 	full    = flag.Bool("full", false, "take the full figures of HARDENING §8 where no flag of its own has them")
 	seed    = flag.Uint64("seed", 0, "seed of what is drawn by lot; 0 takes one from the clock")
