@@ -38,10 +38,33 @@ func certificate(c *Config, now time.Time) (tls.Certificate, error) {
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return pair, fmt.Errorf("server: certificate: %w", err)
+	if err == nil {
+		err = usable(c, pair)
+	}
+	switch {
+	case err != nil && c.SelfMade():
+		return pair, fmt.Errorf("server: certificate: %s with %s: %w (move both away to have new ones made)", cert, key, err)
+	case err != nil:
+		return pair, fmt.Errorf("server: certificate: %s with %s: %w", cert, key, err)
 	}
 	return pair, nil
+}
+
+// usable refuses a self-made certificate that is not as it was made (HARDENING F23).
+// Whether a configured one is expired is for reload to refuse and for doctor to tell: a server that is
+// restarted with the certificate it had comes up.
+func usable(c *Config, pair tls.Certificate) error {
+	if !c.SelfMade() {
+		return nil
+	}
+	if len(pair.Certificate) < 2 {
+		return errors.New("its chain is not there")
+	}
+	ca, err := x509.ParseCertificate(pair.Certificate[1])
+	if err != nil {
+		return err
+	}
+	return pair.Leaf.CheckSignatureFrom(ca)
 }
 
 // makeCertificate makes an authority and a certificate of it for the domain.

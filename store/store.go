@@ -138,6 +138,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("store: open: %w", err), db.eng.close(false))
 	}
 	if e, ok := db.eng.(*lite); ok {
+		if err := errors.Join(e.quickCheck(ctx), e.use()); err != nil {
+			db.w.stop()
+			return nil, errors.Join(fmt.Errorf("store: open: %w", err), e.close(false))
+		}
 		e.startCheckpoint(db.w)
 	}
 	return db, nil
