@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // quickCheckMax is how large a file is checked page by page at every start: that takes
@@ -195,4 +197,13 @@ func (db *DB) CheckStructure() error {
 		return e.structure()
 	}
 	return nil
+}
+
+// named says which file SQLite found malformed.
+func named(eng engine, err error) error {
+	var le *liteError
+	if e, ok := eng.(*lite); ok && errors.As(err, &le) && (le.code&0xff == sqlite3.SQLITE_CORRUPT || le.code&0xff == sqlite3.SQLITE_NOTADB) {
+		return &DamagedError{e.path, -1, err.Error()}
+	}
+	return err
 }

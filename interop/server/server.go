@@ -91,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 		s.Dir, s.ownDir = d, true
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	began := time.Now()
 	var err error
