@@ -82,7 +82,7 @@ func TestDamage_ofEachFile(t *testing.T) {
 			}
 		}
 	}
-	r.count(t, "%d starts refused with the file's name, %d came up whole, %d with a loss that leaves no trace in the files (see docs/STATUS.md), %d refused without the name",
+	r.count(t, "%d starts refused with the file's name, %d came up whole, %d with a loss that leaves no trace in the files (a write-ahead log that is gone or ends earlier), %d refused without the name",
 		seen["refused"], seen["whole"], seen["lost"], seen["refused without naming the file"])
 	if seen["refused"] == 0 {
 		t.Error("nothing was refused: the test shows nothing")

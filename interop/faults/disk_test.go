@@ -43,6 +43,7 @@ func bodies(ns []*client.Node) (out []string) {
 // resource-constraint and delivered to nobody; other things go on; when there
 // is space again so do messages, without anybody's help.
 func TestDisk_full(t *testing.T) {
+	r := note(t, "F5", "no space left (strace: every file write fails with ENOSPC), then space again")
 	s := server.Test(t, server.Parlance)
 	dave, erin := pair(t, s)
 	full := inject(t, s.Pid, "pwrite64", "error=ENOSPC")
@@ -62,7 +63,7 @@ func TestDisk_full(t *testing.T) {
 	if took > 10*time.Second { // ≤ 1 s, ×10 for shared machines (§0)
 		t.Errorf("refused after %v", took)
 	}
-	t.Logf("refused after %v", took.Round(time.Millisecond))
+	r.count(t, "refused with resource-constraint after %v (bar: 1 s), delivered to nobody; ping, roster, archive and login meanwhile", took.Round(time.Millisecond))
 	if got := bodies(erin.Drain()); len(got) > 0 {
 		t.Errorf("delivered though not archived: %q", got)
 	}
@@ -86,6 +87,7 @@ func TestDisk_full(t *testing.T) {
 		t.Fatal("no write failed: the test shows nothing")
 	}
 
+	again := time.Now()
 	if err := dave.Send(chat(erin.JID, "full-2", "room again")); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +98,7 @@ func TestDisk_full(t *testing.T) {
 	if err := dave.WaitAcked(patience, sent); err != nil {
 		t.Errorf("not acknowledged after there was space again: %v", err)
 	}
+	r.count(t, "the next message kept, delivered and acknowledged %v after there was space again (bar: 5 s)", time.Since(again).Round(time.Millisecond))
 	if got := bodies(erin.Drain()); len(got) > 0 {
 		t.Errorf("erin got more: %q", got)
 	}
@@ -106,6 +109,7 @@ func TestDisk_full(t *testing.T) {
 // acknowledgement leaves that process, nobody gets the message, and the process
 // ends; a new one is ready with everything acknowledged before.
 func TestDisk_flushFails(t *testing.T) {
+	r := note(t, "F3", "a flush fails with EIO (strace)")
 	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +144,7 @@ func TestDisk_flushFails(t *testing.T) {
 		t.Errorf("delivered though not flushed: %q", got)
 	}
 	gone := s.Exited(10 * time.Second)
-	t.Logf("stream ended with %v; process ended: %v, after %v", why, gone, time.Since(began).Round(time.Millisecond))
+	r.count(t, "stream ended with %v; process ended: %v, after %v (bar: 1 s); acknowledged %d of %d", why, gone, time.Since(began).Round(time.Millisecond), acked, sent)
 	if !gone {
 		t.Error("the process is still there 10 s after a failed flush")
 	}

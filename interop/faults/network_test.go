@@ -109,7 +109,7 @@ func TestNetwork_deadPeer(t *testing.T) {
 	net := through(t, srv.C2S)
 	o := srv.Options("alice", "gone")
 	o.Addr = net.Addr()
-	alice, bob := srv.LoginWith(t, o), srv.Login(t, "bob", "watch")
+	alice, bob := srv.LoginWith(t, o), sender(t, srv, "bob") // bob answers when he is asked for a sign of life
 	for _, c := range []*client.Client{bob, alice} {
 		if err := c.Send("<presence/>"); err != nil {
 			t.Fatal(err)

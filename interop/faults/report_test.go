@@ -66,11 +66,11 @@ Written by `+"`make faults`"+`: a run of interop/faults, whose tests are the row
 Each kills, cuts, fills, locks or starves a server that was built as it is shipped, from outside, and lets interop/check judge the whole history: what clients
 sent, were told and received against the archive on disk and everybody's archive.
 
-%s, %s/%s with %d processors, %s. Flags: %s.
+%s, %s/%s with %d processors, %s. Flags: %s (none: the short pass of `+"`make test`"+`).
 
 | row | what was done | what was seen | result | time | test |
 |---|---|---|---|---|---|
-`, time.Now().Format("2 January 2006"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), "`"+strings.Join(shown(args), " ")+"`")
+`, time.Now().Format("2 January 2006"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), cmp.Or(strings.Join(shown(args), " "), "none"))
 	for _, r := range b.rows {
 		result := "pass"
 		if r.failed {
@@ -84,7 +84,7 @@ sent, were told and received against the archive on disk and everybody's archive
 
 // shown leaves out what go test adds by itself.
 func shown(args []string) (out []string) {
-	inner := regexp.MustCompile(`^-test\.(paniconexit0|testlogfile|timeout|run|v)|^-report`)
+	inner := regexp.MustCompile(`^-test\.(paniconexit0|testlogfile|timeout|count|run|v)|^-report`)
 	for _, a := range args {
 		if !inner.MatchString(a) {
 			out = append(out, a)
