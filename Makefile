@@ -22,7 +22,7 @@ export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
 	'/usr/lib/python3/dist-packages/slixmpp:python3-slixmpp' \
 	'/usr/lib/postgresql/*/bin/postgres:postgresql' \
-	chromium:chromium prosody:prosody profanity:profanity strace:strace tmux:tmux openssl:openssl
+	mkfs.ext4:e2fsprogs chromium:chromium prosody:prosody profanity:profanity strace:strace tmux:tmux openssl:openssl
 
 WEB_SOURCES  := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/screenshots/*' -not -path 'web/src/paraglide/*' -not -name '*.go' 2>/dev/null)
 GO_FILES      = $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './interop/out/*')
@@ -31,7 +31,7 @@ UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench/rig
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
 INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop bench/rig)))
 
-.PHONY: help demo build web test check fmt vet lint house specref unit interop race fuzz attack bench bench-peers profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+.PHONY: help demo build web test check fmt vet lint house specref unit interop faults race fuzz attack bench bench-peers profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -142,6 +142,11 @@ go-interop:
 
 interop: build ## conversations and independent clients against the built binary
 	@$(MAKE) go-interop
+
+# The figures of HARDENING §8; FAULTS='-run Power -seed=N' for one row of them.
+faults: build ## kills, power cuts, full disks, broken networks: the full figures, hours, as root; writes docs/faults.md
+	@$(GO) test ./interop/faults -count=1 -timeout 8h -v -full -kills=1000 -atcalls=300 -cuts=200 -clients=10000 -waiting=100000 \
+		-report=$(CURDIR)/docs/faults.md $(FAULTS)
 
 race: ## the concurrent packages under the race detector
 	@CGO_ENABLED=1 $(GO) test -race -timeout 30m $(RACE)

@@ -38,10 +38,33 @@ func certificate(c *Config, now time.Time) (tls.Certificate, error) {
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return pair, fmt.Errorf("server: certificate: %w", err)
+	if err == nil {
+		err = usable(c, pair)
+	}
+	switch {
+	case err != nil && c.SelfMade():
+		return pair, fmt.Errorf("server: certificate: %s with %s: %w (move both away to have new ones made)", cert, key, err)
+	case err != nil:
+		return pair, fmt.Errorf("server: certificate: %s with %s: %w", cert, key, err)
 	}
 	return pair, nil
+}
+
+// usable refuses a self-made certificate that is not as it was made (HARDENING F23).
+// Whether a configured one is expired is for reload to refuse and for doctor to tell: a server that is
+// restarted with the certificate it had comes up.
+func usable(c *Config, pair tls.Certificate) error {
+	if !c.SelfMade() {
+		return nil
+	}
+	if len(pair.Certificate) < 2 {
+		return errors.New("its chain is not there")
+	}
+	ca, err := x509.ParseCertificate(pair.Certificate[1])
+	if err != nil {
+		return err
+	}
+	return pair.Leaf.CheckSignatureFrom(ca)
 }
 
 // makeCertificate makes an authority and a certificate of it for the domain.
@@ -76,16 +99,32 @@ func makeCertificate(dir, domain string, now time.Time) error {
 		return err
 	}
 	block := func(typ string, b []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: b}) }
-	for name, b := range map[string][]byte{
-		authorityFile: block("CERTIFICATE", caDER),
-		keyFile:       block("PRIVATE KEY", keyDER),
-		certFile:      append(block("CERTIFICATE", der), block("CERTIFICATE", caDER)...),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-			return err
-		}
+	// The certificate comes last: if it is there, so are the others.
+	return errors.Join(
+		keep(dir, authorityFile, block("CERTIFICATE", caDER)),
+		keep(dir, keyFile, block("PRIVATE KEY", keyDER)),
+		keep(dir, certFile, append(block("CERTIFICATE", der), block("CERTIFICATE", caDER)...)))
+}
+
+// keep writes a file whole or not at all, also if the power goes (HARDENING F2):
+// an empty certificate would stop every later start.
+func keep(dir, name string, b []byte) error {
+	f, err := os.CreateTemp(dir, "."+name+"-*") // mode 0600
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func template(name string, now time.Time) *x509.Certificate {

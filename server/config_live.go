@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
@@ -50,6 +51,9 @@ func (r *reloader) apply() (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := fresh(cert.Leaf, next.Domain, time.Now()); err != nil {
+		return nil, fmt.Errorf("server: certificate: %w; the one in use is kept", err)
+	}
 	if err := r.keys.Set(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
 	}
@@ -58,4 +62,15 @@ func (r *reloader) apply() (changed []string, err error) {
 	}
 	r.running = next
 	return changed, nil
+}
+
+// fresh refuses a certificate that clients would: to go on with the old one is better (HARDENING F27).
+func fresh(leaf *x509.Certificate, domain string, now time.Time) error {
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("the new one has ended on %s", leaf.NotAfter.UTC().Format(time.DateTime))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("the new one is valid from %s only", leaf.NotBefore.UTC().Format(time.DateTime))
+	}
+	return leaf.VerifyHostname(domain)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/parlance-im/parlance/im/account"
 )
@@ -62,6 +63,8 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	defer aside.Wait()
 	defer cancel(nil)
 	aside.Go(func() { tidyMemory(ctx, e.files.Open) })
+	look := watch{dir: cfg.Data, keys: e.keys, space: Space, now: time.Now, log: o.Log}
+	aside.Go(func() { look.run(ctx) })
 	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
 	aside.Go(func() { live.run(ctx, o.Reload) })
 	aside.Go(func() {

@@ -59,6 +59,9 @@ func openLite(ctx context.Context, db *DB, o Options, path string) (_ *lite, err
 	if err := e.create(); err != nil {
 		return nil, errors.Join(err, e.lock.release())
 	}
+	if err := e.intact(); err != nil {
+		return nil, errors.Join(err, e.lock.release())
+	}
 	return e, ctx.Err()
 }
 

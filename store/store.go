@@ -142,9 +142,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
 	if db.w, err = startWriter(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open: %w", err), db.eng.close(false))
+		return nil, errors.Join(fmt.Errorf("store: open: %w", named(db.eng, err)), db.eng.close(false))
 	}
 	if e, ok := db.eng.(*lite); ok {
+		if err := errors.Join(e.quickCheck(ctx), e.use()); err != nil {
+			db.w.stop()
+			return nil, errors.Join(fmt.Errorf("store: open: %w", err), e.close(false))
+		}
 		e.startCheckpoint(db.w)
 	}
 	return db, nil

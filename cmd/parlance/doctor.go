@@ -8,15 +8,19 @@ import (
 
 func doctorCommand() *cobra.Command {
 	var file string
+	var archive bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check configuration, certificate, DNS, storage, limits and clock",
 		Long: "Look at the configuration and at this machine, and say what to do about what is found.\n" +
 			"It changes nothing, and it can run beside the server. It ends with status 1 if something\n" +
-			"would keep the server or its people from working.",
+			"would keep the server or its people from working. With --archive it also reads the whole\n" +
+			"archive of a stopped server and makes every record's seal again: altered records show.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			findings := doctor.Examine(c.Context(), doctor.Real(), file)
+			world := doctor.Real()
+			world.Archive = archive
+			findings := doctor.Examine(c.Context(), world, file)
 			if err := doctor.Write(c.OutOrStdout(), findings); err != nil {
 				return err
 			}
@@ -27,5 +31,6 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration `FILE`")
+	c.Flags().BoolVar(&archive, "archive", false, "read the whole archive and check every record's seal")
 	return c
 }

@@ -181,23 +181,25 @@ const nameEnd = len("<message")
 // AppendIn writes the stored stanza with its namespace declared, and what is
 // given before the end tag.
 func (k *Kept) AppendIn(dst []byte, more []byte) []byte {
-	dst = append(dst, k.Stanza[:nameEnd]...)
+	st := k.content()
+	dst = append(dst, st[:nameEnd]...)
 	dst = append(dst, ` xmlns="jabber:client"`...)
-	return k.appendRest(dst, more)
+	return appendRest(dst, st, more)
 }
 
 // AppendWith writes the stored stanza as it stands in a stream, and what is
 // given before the end tag.
 func (k *Kept) AppendWith(dst []byte, more []byte) []byte {
-	dst = append(dst, k.Stanza[:nameEnd]...)
-	return k.appendRest(dst, more)
+	st := k.content()
+	dst = append(dst, st[:nameEnd]...)
+	return appendRest(dst, st, more)
 }
 
-func (k *Kept) appendRest(dst []byte, more []byte) []byte {
-	end := len(k.Stanza) - len("</message>")
-	dst = append(dst, k.Stanza[nameEnd:end]...)
+func appendRest(dst, st, more []byte) []byte {
+	end := len(st) - len("</message>")
+	dst = append(dst, st[nameEnd:end]...)
 	dst = append(dst, more...)
-	return append(dst, k.Stanza[end:]...)
+	return append(dst, st[end:]...)
 }
 
 // appendDelay is XEP-0203 §2; from is left out if zero.

@@ -144,6 +144,9 @@ func (c *catchUp) run(ctx context.Context) {
 // replay pushes one waiting message when the session has room for it. It says
 // false when the session is not there for it any more.
 func (p *Path) replay(ctx context.Context, s *session.Session, own jid.JID, k *archive.Kept) bool {
+	if k.Damaged() {
+		p.cfg.Log.Error("deliver: a record can't be read any more and is not sent; see parlance doctor --archive", "account", own.String(), "position", int64(k.Pos))
+	}
 	more := make([]byte, 0, 192)
 	more = append(more, `<delay xmlns="urn:xmpp:delay"`...)
 	more = elem.AppendAttr(more, "from", own.Domain())

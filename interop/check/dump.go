@@ -51,6 +51,20 @@ func Dump(dataDir string) ([]Record, error) {
 	return readDump(out)
 }
 
+const postgresDump = `SELECT json_build_object('pos', r.pos, 'conv', c.key, 'conv_seq', r.conv_seq, 'sender', r.sender,
+	'recipient', r.recipient, 'stanza', convert_from(r.stanza, 'UTF8'))
+	FROM record r JOIN conversation c ON c.id = r.conv ORDER BY r.pos`
+
+// DumpPostgres reads the archive from a PostgreSQL database; query runs one
+// statement and gives its rows, one a line.
+func DumpPostgres(query func(q string) (string, error)) ([]Record, error) {
+	out, err := query(postgresDump)
+	if err != nil {
+		return nil, fmt.Errorf("check: dump: %w", err)
+	}
+	return readDump([]byte(out))
+}
+
 // databaseFile finds the one SQLite database below the data directory.
 func databaseFile(dir string) (string, error) {
 	var found []string

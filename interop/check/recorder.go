@@ -93,6 +93,18 @@ func (r *Recorder) Counts() (sent, acked, refused, received int) {
 	return sent, acked, refused, received
 }
 
+// Kept is how many messages the server took responsibility for and did not refuse.
+func (r *Recorder) Kept() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sends {
+		if s.Acked && !s.Refused {
+			n++
+		}
+	}
+	return n
+}
+
 // History is what was gathered; archive and views are still to be filled in.
 func (r *Recorder) History() *History {
 	r.mu.Lock()

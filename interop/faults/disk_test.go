@@ -1,15 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,70 +10,6 @@ import (
 	"github.com/parlance-im/parlance/interop/client"
 	"github.com/parlance-im/parlance/interop/server"
 )
-
-// injury is an strace attached to the running server: it makes system calls
-// fail, or kills the server at one (HARDENING §8, ways to inject faults).
-type injury struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	out    *lines
-	exited chan struct{}
-}
-
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func inject(t *testing.T, pid int, calls, fault string) *injury {
-	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Fatal("strace is missing: apt-get install strace")
-	}
-	i := &injury{t: t, out: &lines{}, exited: make(chan struct{})}
-	i.cmd = exec.Command("strace", "-f", "-p", fmt.Sprint(pid), "-e", "trace="+calls, "-e", "inject="+calls+":"+fault)
-	i.cmd.Stderr = i.out
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := i.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = i.cmd.Wait(); close(i.exited) }()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(i.out.String(), "attached"); <-tick.C {
-		if time.Now().After(end) {
-			i.heal()
-			t.Fatalf("strace did not attach: %s", i.out)
-		}
-	}
-	return i
-}
-
-// heal detaches: from now on system calls work again.
-func (i *injury) heal() {
-	_ = i.cmd.Process.Signal(syscall.SIGINT) // nothing happens if it has ended already
-	select {
-	case <-i.exited:
-	case <-time.After(10 * time.Second):
-		_ = i.cmd.Process.Kill()
-		<-i.exited
-	}
-}
-
-// struck says whether the fault was really injected.
-func (i *injury) struck() bool { return strings.Contains(i.out.String(), "INJECTED") }
 
 func chat(to, id, body string) string {
 	return "<message type='chat' to='" + to + "' id='" + id + "'><body>" + body + "</body><origin-id xmlns='urn:xmpp:sid:0' id='" + id + "'/></message>"
@@ -114,6 +43,7 @@ func bodies(ns []*client.Node) (out []string) {
 // resource-constraint and delivered to nobody; other things go on; when there
 // is space again so do messages, without anybody's help.
 func TestDisk_full(t *testing.T) {
+	r := note(t, "F5", "no space left (strace: every file write fails with ENOSPC), then space again")
 	s := server.Test(t, server.Parlance)
 	dave, erin := pair(t, s)
 	full := inject(t, s.Pid, "pwrite64", "error=ENOSPC")
@@ -133,7 +63,7 @@ func TestDisk_full(t *testing.T) {
 	if took > 10*time.Second { // ≤ 1 s, ×10 for shared machines (§0)
 		t.Errorf("refused after %v", took)
 	}
-	t.Logf("refused after %v", took.Round(time.Millisecond))
+	r.count(t, "refused with resource-constraint after %v (bar: 1 s), delivered to nobody; ping, roster, archive and login meanwhile", took.Round(time.Millisecond))
 	if got := bodies(erin.Drain()); len(got) > 0 {
 		t.Errorf("delivered though not archived: %q", got)
 	}
@@ -157,6 +87,7 @@ func TestDisk_full(t *testing.T) {
 		t.Fatal("no write failed: the test shows nothing")
 	}
 
+	again := time.Now()
 	if err := dave.Send(chat(erin.JID, "full-2", "room again")); err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +98,7 @@ func TestDisk_full(t *testing.T) {
 	if err := dave.WaitAcked(patience, sent); err != nil {
 		t.Errorf("not acknowledged after there was space again: %v", err)
 	}
+	r.count(t, "the next message kept, delivered and acknowledged %v after there was space again (bar: 5 s)", time.Since(again).Round(time.Millisecond))
 	if got := bodies(erin.Drain()); len(got) > 0 {
 		t.Errorf("erin got more: %q", got)
 	}
@@ -177,6 +109,7 @@ func TestDisk_full(t *testing.T) {
 // acknowledgement leaves that process, nobody gets the message, and the process
 // ends; a new one is ready with everything acknowledged before.
 func TestDisk_flushFails(t *testing.T) {
+	r := note(t, "F3", "a flush fails with EIO (strace)")
 	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +144,7 @@ func TestDisk_flushFails(t *testing.T) {
 		t.Errorf("delivered though not flushed: %q", got)
 	}
 	gone := s.Exited(10 * time.Second)
-	t.Logf("stream ended with %v; process ended: %v, after %v", why, gone, time.Since(began).Round(time.Millisecond))
+	r.count(t, "stream ended with %v; process ended: %v, after %v (bar: 1 s); acknowledged %d of %d", why, gone, time.Since(began).Round(time.Millisecond), acked, sent)
 	if !gone {
 		t.Error("the process is still there 10 s after a failed flush")
 	}
@@ -252,43 +185,4 @@ func expectArchive(t *testing.T, s *server.Server, has, hasNot []string) {
 			t.Errorf("%s was refused and is in the archive", id)
 		}
 	}
-}
-
-// HARDENING F1, second half: SIGKILL at the Nth flush under load, so that every
-// point between write, flush and acknowledgement has its turn.
-func TestKill_atFlush(t *testing.T) {
-	n := *seed
-	if n == 0 {
-		n = uint64(time.Now().UnixNano())
-	}
-	t.Logf("seed %d", n)
-	rng := rand.New(rand.NewPCG(n, 3))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { srv.Finish(t) }()
-	l := newLoad(srv, rng, 2*time.Millisecond)
-	before := l.views(t, srv)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	defer cancel()
-	l.start(ctx)
-	rounds := max(1, *kills/4)
-	for i := range rounds {
-		k := inject(t, srv.Pid, "fsync,fdatasync", fmt.Sprintf("signal=SIGKILL:when=%d", 1+rng.IntN(20)))
-		if !srv.Exited(20 * time.Second) {
-			t.Fatalf("round %d: the server did not come to its flush", i)
-		}
-		k.heal()
-		next, err := server.Start(ctx, server.Options{Reuse: srv})
-		if err != nil {
-			t.Fatalf("round %d: restart: %v", i, err)
-		}
-		srv = next
-	}
-	l.finish(t, ctx)
-	h := l.history(t, srv, before)
-	sent, acked, refused, received := l.rec.Counts()
-	t.Logf("%d kills at a flush; sent %d, acknowledged %d, refused %d, delivered %d", rounds, sent, acked, refused, received)
-	verdict(t, h)
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type person struct {
 	window     int             // messages without an ack
 	pick       func(n int) int // seeded choice
 	pause      func() time.Duration
+	silence    time.Duration // of the server, until it counts as gone; 0: patience
 
 	quiet   atomic.Bool // stop making new messages
 	live    atomic.Pointer[client.Client]
@@ -224,12 +226,29 @@ func (p *person) talk(ctx context.Context) bool {
 			}
 			break
 		}
-		if err := p.c.WaitAcked(patience, p.unacked[0].count); err != nil {
+		if err := p.c.WaitAcked(cmp.Or(p.silence, patience), p.unacked[0].count); err != nil {
 			break
 		}
 	}
 	p.dropped()
 	return false
+}
+
+// fence comes back once everything that was fanned out before has arrived. A
+// session that the server ended meanwhile (its queue was full) is followed by another.
+func (p *person) fence(ctx context.Context) (err error) {
+	for range 5 {
+		if err = p.c.Fence(patience); err == nil {
+			return nil
+		}
+		p.dropped()
+		for p.connect(ctx) != nil {
+			if !wait(ctx, 20*time.Millisecond) {
+				return ctx.Err()
+			}
+		}
+	}
+	return err
 }
 
 func (p *person) alive() bool {

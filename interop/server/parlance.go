@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,9 +80,22 @@ func (s *Server) parlance(ctx context.Context, o Options) error {
 		// others dial out from is 127.0.0.1.
 		return cmp.Or(o.Host, "127.0.0.1") + ":0"
 	}
-	args := append([]string{"demo", "--data", filepath.Join(s.Dir, "data"), "--domain", Domain,
-		"--http", addr(s.HTTP), "--c2s", addr(s.C2S), "--c2s-tls", addr(s.C2STLS)}, o.Args...)
-	if err := s.run(bin, args, o.Env); err != nil {
+	args := []string{"demo", "--data", s.Data(), "--domain", Domain,
+		"--http", addr(s.HTTP), "--c2s", addr(s.C2S), "--c2s-tls", addr(s.C2STLS)}
+	if s.serve.wanted() {
+		file, err := s.configure(addr(s.HTTP), addr(s.C2S), addr(s.C2STLS))
+		if err != nil {
+			return err
+		}
+		if o.Reuse == nil {
+			if err := s.populate(bin, file); err != nil {
+				return err
+			}
+		}
+		args = []string{"serve", "--config", file}
+	}
+	args = append(append(slices.Clone(o.Wrap), bin), append(args, o.Args...)...)
+	if err := s.run(args[0], args[1:], o.Env); err != nil {
 		return err
 	}
 	return s.wait(ctx, func() bool {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +44,16 @@ type Options struct {
 	Args  []string // further arguments of parlance demo
 	Env   []string // further environment
 	Log   *os.File // where the output goes besides the buffer; may be nil
+
+	// With any of these `parlance serve` runs with a configuration instead of
+	// `parlance demo`; the people are the same, but there are no contacts and no
+	// history.
+	DSN    string // storage.dsn; SQLite if empty
+	Config string // more of the configuration, whole tables
+	Crowd  int    // so many people more: Name(0), Name(1) …
+
+	Wrap []string // a command in front of the binary's, which runs it: prlimit, strace
+	Keep bool     // keep the folder when the start fails
 }
 
 // Server is a running server.
@@ -52,22 +64,25 @@ type Server struct {
 	HTTP             string        // host:port of the HTTPS listener
 	Pid              int           // of the server process
 	Start2Ready      time.Duration // from exec to ready
-	ownDir           bool
+	ownDir, wrapped  bool
 	cmd              *exec.Cmd
 	out              *output
 	exited           chan struct{}
 	waitErr          error
 	ports            [4]int
 	WebSocket        string // ws(s) URL
-	TrafficIsSecured bool   // STARTTLS is offered on C2S
+	serve            serve
+	TrafficIsSecured bool // STARTTLS is offered on C2S
 }
 
 // Start runs a server and returns when it accepts connections.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{Kind: o.Kind, Dir: o.Dir, exited: make(chan struct{}), out: &output{}, TrafficIsSecured: true}
+	s := &Server{Kind: o.Kind, Dir: o.Dir, exited: make(chan struct{}), out: &output{}, TrafficIsSecured: true, wrapped: len(o.Wrap) > 0}
 	if o.Reuse != nil {
 		s.Kind, s.Dir, s.ownDir, s.ports = o.Reuse.Kind, o.Reuse.Dir, o.Reuse.ownDir, o.Reuse.ports
-		s.C2S, s.C2STLS, s.HTTP = o.Reuse.C2S, o.Reuse.C2STLS, o.Reuse.HTTP
+		s.C2S, s.C2STLS, s.HTTP, s.serve = o.Reuse.C2S, o.Reuse.C2STLS, o.Reuse.HTTP, o.Reuse.serve
+	} else {
+		s.serve = serve{dsn: o.DSN, config: o.Config, crowd: o.Crowd}
 	}
 	if s.Dir == "" {
 		d, err := os.MkdirTemp("", "interop-"+string(s.Kind)+"-")
@@ -76,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 		s.Dir, s.ownDir = d, true
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	began := time.Now()
 	var err error
@@ -91,7 +106,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		s.Kill()
 		err = fmt.Errorf("%w\n%s", err, s.Output())
-		s.Remove()
+		if !o.Keep {
+			s.Remove()
+		}
 		return nil, err
 	}
 	s.Start2Ready = time.Since(began)
@@ -136,8 +153,21 @@ func (s *Server) Kill() {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
-	_ = s.cmd.Process.Kill()
+	if !s.wrapped || !s.killInside() {
+		_ = s.cmd.Process.Kill()
+	}
 	<-s.exited
+}
+
+// killInside kills what the wrapping command runs; that then ends by itself.
+func (s *Server) killInside() (found bool) {
+	kids, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.Pid, s.Pid))
+	for _, k := range strings.Fields(string(kids)) {
+		if pid, err := strconv.Atoi(k); err == nil {
+			found = syscall.Kill(pid, syscall.SIGKILL) == nil || found
+		}
+	}
+	return found
 }
 
 // Remove deletes the directory Start made.

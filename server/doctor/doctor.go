@@ -39,6 +39,7 @@ type World struct {
 	Disk         func(dir string) (free, total uint64, err error) // bytes
 	Synchronised func() (bool, error)                             // is the clock kept by time synchronisation?
 	Timeout      time.Duration                                    // of each question to the network
+	Archive      bool                                             // read the whole archive, too
 }
 
 // Real is this machine.
@@ -46,7 +47,7 @@ func Real() World {
 	r := net.DefaultResolver
 	return World{
 		Now: time.Now, LookupSRV: r.LookupSRV, LookupHost: r.LookupHost,
-		OpenFiles: openFiles, Disk: disk, Synchronised: synchronised,
+		OpenFiles: openFiles, Disk: server.Space, Synchronised: synchronised,
 		Timeout: 4 * time.Second,
 	}
 }
@@ -71,6 +72,9 @@ func Examine(ctx context.Context, w World, file string) []Finding {
 	e.listeners()
 	e.data()
 	e.storage(ctx)
+	if e.Archive {
+		e.archive(ctx)
+	}
 	e.limits()
 	e.clock()
 	return e.findings

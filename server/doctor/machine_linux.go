@@ -9,14 +9,6 @@ func openFiles() (uint64, error) {
 	return r.Max, err
 }
 
-func disk(dir string) (free, total uint64, err error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, 0, err
-	}
-	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
-}
-
 // synchronised asks the kernel, which time daemons tell (adjtimex(2): TIME_ERROR means that none does).
 func synchronised() (bool, error) {
 	const timeError = 5

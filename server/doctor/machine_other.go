@@ -4,6 +4,5 @@ package doctor
 
 import "errors"
 
-func openFiles() (uint64, error)                  { return 0, errors.ErrUnsupported }
-func disk(string) (free, total uint64, err error) { return 0, 0, errors.ErrUnsupported }
-func synchronised() (bool, error)                 { return false, errors.ErrUnsupported }
+func openFiles() (uint64, error)  { return 0, errors.ErrUnsupported }
+func synchronised() (bool, error) { return false, errors.ErrUnsupported }

@@ -1,0 +1,124 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/parlance-im/parlance/interop/server"
+)
+
+const spoil = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for i, (pos,) in enumerate(db.execute("SELECT pos FROM record WHERE instr(stanza, 'poison-') > 0 ORDER BY pos").fetchall()):
+    if i % 4 == 1:
+        bad = [b"", b"<message", b"\x00\xff\xfe", b"<message></wrong>", b"<message><body>&nope;</body></message>"][(i // 4) % 5]
+        db.execute("UPDATE record SET stanza = ? WHERE pos = ?", (bad, pos))
+        print(i)
+db.commit()
+`
+
+// HARDENING F12, as far as there is something that poisons: records that can't be read any more, in the
+// archive and among what waits for somebody. He logs in, gets all the others in order, and pages past them.
+func TestPoison_unreadableRecords(t *testing.T) {
+	const n = 40
+	r := note(t, "F12", fmt.Sprintf("a quarter of %d waiting records spoilt on disk (empty, cut off, no XML, no UTF-8); the owner logs in and reads his archive", n))
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Finish(t) }()
+	if err := pour(sender(t, s, "alice"), "erin@"+server.Domain, "poison", n, 50); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("/usr/bin/python3", "-c", spoil, filepath.Join(s.Data(), "parlance.db")).CombinedOutput()
+	if err != nil || len(out) == 0 {
+		t.Fatalf("spoilt %q: %v", out, err)
+	}
+	bad := map[string]bool{}
+	for i := 1; i < n; i += 4 {
+		bad[fmt.Sprintf("poison-%d", i)] = true
+	}
+	next, err := server.Start(context.Background(), server.Options{Reuse: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = next
+	erin := sender(t, s, "erin")
+	if err := erin.Send("<presence/>"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		id := fmt.Sprintf("poison-%d", i)
+		if bad[id] {
+			continue
+		}
+		m, err := erin.Take(patience, isMessage)
+		if err != nil {
+			t.Fatalf("%s never came: %v", id, err)
+		}
+		if m.OriginID() != id {
+			t.Fatalf("%s came where %s was due", m.OriginID(), id)
+		}
+	}
+	all, err := erin.Archive(patience, 7)
+	if err != nil {
+		t.Fatalf("the archive: %v", err)
+	}
+	seen := 0
+	for _, a := range all {
+		if a.Message != nil && a.Message.OriginID() != "" {
+			seen++
+		}
+	}
+	if due := n - len(bad); seen != due {
+		t.Errorf("%d of %d readable messages in the archive", seen, due)
+	}
+	if err := erin.Fence(patience); err != nil {
+		t.Errorf("cut off: %v", err)
+	}
+	r.count(t, "%d spoilt, the other %d came in order and are in the archive", len(bad), seen)
+}
+
+// HARDENING F8: the runtime is told to use little memory (GOMEMLIMIT) and much comes at once:
+// half-open connections, never-ending elements, logins, messages. Memory stays bounded and honest people go on.
+func TestMemory_limited(t *testing.T) {
+	const limit = 128 << 20
+	strangers := scaled(400, 5000)
+	r := note(t, "F8", fmt.Sprintf("GOMEMLIMIT %d MiB; %d connections with an element that does not end, a client that never reads, a flood of messages", limit>>20, strangers))
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Crowd: 20, Env: []string{fmt.Sprintf("GOMEMLIMIT=%d", limit)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Finish(t) })
+	stop := canary(t, s, r)
+	defer stop()
+	most := peak(t, s.Pid)
+	closeAll := drip(t, s, strangers)
+	defer closeAll()
+	var to []string
+	for i := range 4 {
+		stuck(t, s, server.Name(i), "stuck", "<presence/>", true, false)
+		to = append(to, server.Name(i)+"@"+server.Domain)
+	}
+	began := time.Now()
+	for round := 0; round == 0 || time.Since(began) < scaled(0, 5*time.Minute); round++ {
+		pourSome(t, s, to, 10, fmt.Sprintf("mem%d", round), 1500, 1000)
+	}
+	top := most()
+	stop()
+	r.count(t, "memory at most %d MiB", top>>20)
+	if top > limit+64<<20 { // what is not the collector's: SQLite's pages, stacks, the binary
+		t.Errorf("memory rose to %d MiB with a limit of %d", top>>20, limit>>20)
+	}
+	if !s.Alive() {
+		t.Error("the server is dead")
+	}
+}
