@@ -167,6 +167,28 @@ func TestOldSession_isANoOp(t *testing.T) {
 	}
 }
 
+// RFC 6120 §4.4: what stands before the closing tag is handled and answered, and acknowledged behind its answer.
+func TestClose_whatCameBeforeIsAnswered(t *testing.T) {
+	b := start(t)
+	for i := range 20 {
+		c := b.bound()
+		send(t, c, enableSM)
+		next(t, c)
+		id := strconv.Itoa(i)
+		send(t, c, "<iq type='get' id='"+id+"'><ping xmlns='urn:xmpp:ping'/></iq><r xmlns='urn:xmpp:sm:3'/>"+
+			"<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq></stream:stream>")
+		for _, want := range []string{"iq " + id, "a ", "iq last"} {
+			n := next(t, c)
+			for n.Name.Local == "r" {
+				n = next(t, c)
+			}
+			if got := n.Name.Local + " " + n.Get("id"); got != want {
+				t.Fatalf("round %d: got %q, want %q", i, got, want)
+			}
+		}
+	}
+}
+
 func TestClose_bothWays(t *testing.T) {
 	b := start(t)
 	c := b.bound()

@@ -46,7 +46,9 @@ func (s *Stream) answerAck(ctx context.Context) error {
 		return s.internal(err)
 	}
 	h := s.sess.Handled()
-	return s.out.send(func(dst []byte, f stream.Framing) []byte {
+	// What was refused counts as handled, so its error goes first: a connection
+	// that ends between the two must not leave the client with the number alone.
+	return s.out.sendBehind(func(dst []byte, f stream.Framing) []byte {
 		el := append(make([]byte, 0, 48), "<a xmlns='"+stream.SMSpace+"' h='"...)
 		el = strconv.AppendUint(el, uint64(h), 10)
 		return f.Element(dst, append(el, "'/>"...), 0)

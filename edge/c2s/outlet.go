@@ -134,6 +134,10 @@ const (
 func (o *outlet) flush() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.flushLocked()
+}
+
+func (o *outlet) flushLocked() bool {
 	var room [batch]*session.Frame
 	for {
 		if o.ending.Load() != nil {
@@ -234,6 +238,16 @@ func (o *outlet) put(p []byte) error {
 func (o *outlet) send(build func(dst []byte, f stream.Framing) []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.sendLocked(build)
+}
+
+// sendBehind writes what build makes behind all frames there are.
+func (o *outlet) sendBehind(build func(dst []byte, f stream.Framing) []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.flushLocked() || o.ending.Load() != nil {
+		return ErrGone // the rest stays with the session
+	}
 	return o.sendLocked(build)
 }
 

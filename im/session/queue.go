@@ -292,10 +292,13 @@ func (s *Session) Room() (frames, bytes int, ended bool) {
 }
 
 // CountIn adds to the number of the client's stanzas that were handled: for a
-// message, archived or refused.
+// message, archived or refused. Once a frame found no room nothing is counted
+// any more: it may have been the refusal.
 func (s *Session) CountIn(n int) {
 	s.mu.Lock()
-	s.inSeen += uint32(n)
+	if !s.full {
+		s.inSeen += uint32(n)
+	}
 	s.mu.Unlock()
 }
 

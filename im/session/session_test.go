@@ -222,3 +222,18 @@ func TestPos_roundTrip(t *testing.T) {
 		}
 	}
 }
+
+// XEP-0198 §4, HARDENING §8: what was refused counts as handled only if the refusal found room.
+func TestCountIn_notAfterAnOverflow(t *testing.T) {
+	s, _, _ := fresh(Limits{Frames: 1, Bytes: 100, Held: 10})
+	s.EnableSM("id", true)
+	s.Push(passing("error for 1"))
+	s.CountIn(1)
+	if s.Push(passing("error for 2")) != Full {
+		t.Fatal("there was room")
+	}
+	s.CountIn(1)
+	if h := s.Handled(); h != 1 {
+		t.Errorf("h is %d, want 1: the second refusal never reaches the client", h)
+	}
+}
