@@ -51,7 +51,7 @@ func (p *Path) commit(msgs []*planned, done chan error) error {
 // pace is the shortest time between two commits under load. A flush costs the
 // same for one message and for a hundred, so what comes in meanwhile goes
 // together; a message that comes in alone never waits.
-const pace = 10 * time.Millisecond
+const pace = 8 * time.Millisecond
 
 // runLog is the one writer of the log: it takes what has come in from all
 // senders since the last flush and keeps it in one transaction.
