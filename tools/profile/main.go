@@ -25,7 +25,7 @@ func main() {
 	flag.Parse()
 	load := flag.Args()
 	if len(load) == 0 {
-		load = strings.Fields("go run ./bench -bin " + *bin + " -only chat -rate 5000 -chatters 1000 -length 20s")
+		load = strings.Fields("go run ./bench/rig own -bin " + *bin + " -only chat-5000")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
