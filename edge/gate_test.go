@@ -78,6 +78,7 @@ func TestGate_placesGoToWhoWaitedLongest(t *testing.T) {
 			t.Errorf("%d came second", got)
 		}
 		inside[1].Leave()
+		synctest.Wait() // until both have left, too
 		if g.Inside() != 0 {
 			t.Errorf("%d inside", g.Inside())
 		}
