@@ -227,7 +227,6 @@ var (
 func TestA3_stolenCertificateInterception(t *testing.T) {
 	t.Parallel()
 	p := target(t)
-	defer canary(t, p)()
 	mine := secondCertificate(t)
 	stolen, err := tls.LoadX509KeyPair(filepath.Join(p.Dir, "data", "cert.pem"), filepath.Join(p.Dir, "data", "key.pem"))
 	if err != nil {
@@ -333,7 +332,6 @@ var plusOffers = regexp.MustCompile(`<mechanism>[A-Z0-9-]+-PLUS</mechanism>`)
 func TestA4_bindingDowngrade(t *testing.T) {
 	t.Parallel()
 	p := target(t)
-	defer canary(t, p)()
 	t.Run("in between", p.downgradeInBetween)
 	t.Run("flags", p.flagMatrix)
 	t.Run("bindings that are none", p.bentBindings)

@@ -21,6 +21,9 @@ import (
 
 // startCanary gives p a canary of three people nobody else knows.
 func (p *place) startCanary() error {
+	if p.bird != nil {
+		return errors.New("canary: there is one already: the shared server has its own")
+	}
 	who, err := p.birds()
 	if err != nil {
 		return err
