@@ -1,6 +1,7 @@
 // Package edge is what every listener of people and peers shares: how
 // connections are accepted, how many may wait unauthenticated, their TLS
-// certificate, and reading that holds no buffer while nothing comes.
+// certificate, and reading that holds no buffer while nothing comes (Slim takes
+// those of crypto/tls, too).
 //
 // Specifications: none of its own; limits are those of HARDENING §0 (X8, A15,
 // F7), TLS as RFC 7590 wants it.
