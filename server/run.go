@@ -46,17 +46,17 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	}
 	c, err := openCore(ctx, cfg, o, ac)
 	if err != nil {
-		return err
+		return unlessTold(ctx, err)
 	}
 	stop := c.run(ctx)
 	defer func() { err = errors.Join(err, stop()) }()
 	e, err := openEdges(ctx, c, o.Version)
 	if err != nil {
-		return err
+		return unlessTold(ctx, err)
 	}
 	if err := ready(ctx, c, e, o.Out); err != nil {
 		e.close()
-		return err
+		return unlessTold(ctx, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var aside sync.WaitGroup
@@ -77,6 +77,15 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	err = e.run(ctx)
 	if cause := c.db.Err(); cause != nil {
 		return errors.Join(err, cause)
+	}
+	return err
+}
+
+// unlessTold is err, or nil if the start broke off because the server was told
+// to stop: that is how it ends, not a failure.
+func unlessTold(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
 	}
 	return err
 }

@@ -346,3 +346,19 @@ func TestRun_portTaken(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Whoever stops a server that is just starting sees it end as one that ran.
+func TestRun_toldToStopWhileItStarts(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := unlessTold(ctx, fmt.Errorf("account: count: %w", ctx.Err())); err != nil {
+		t.Error(err)
+	}
+	broken := errors.New("the disk is gone")
+	if err := unlessTold(ctx, broken); !errors.Is(err, broken) {
+		t.Errorf("%v hides a failure", err)
+	}
+	if err := unlessTold(t.Context(), context.Canceled); err == nil {
+		t.Error("nobody told it to stop")
+	}
+}
