@@ -86,6 +86,11 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 	if err != nil && store.IsAmbiguous(err) && b != nil {
 		err = a.settleDoubt(ctx, b, err)
 	}
+	if err != nil && a.db.Err() != nil && !errors.Is(err, ErrUnknown) {
+		// The disk is gone and this process with it. What was not kept now may have been
+		// kept before, when it was sent the first time: no refusal is true any more.
+		err = errors.Join(ErrUnknown, err)
+	}
 	if err != nil {
 		return fmt.Errorf("archive: append: %w", err)
 	}
