@@ -68,6 +68,11 @@ const (
 	sqlSeal    = `SELECT seal FROM record WHERE pos = $1`
 )
 
+// ErrBefore says that an append failed, and that an entry of it may be in the
+// archive all the same: it was kept when it was sent the first time, or nobody
+// could tell (ErrUnknown) and the archive could not be asked since. It is not refused either.
+var ErrBefore = errors.New("archive: append: it may have been kept when it was sent before")
+
 // Append keeps entries, in order, in one transaction, and returns when they are
 // on disk. On an error none of them is, except with ErrUnknown.
 func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
@@ -86,21 +91,41 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 	if err != nil && store.IsAmbiguous(err) && b != nil {
 		err = a.settleDoubt(ctx, b, err)
 	}
-	if err != nil && a.db.Err() != nil && !errors.Is(err, ErrUnknown) {
+	if err == nil {
+		a.adopt(b)
+		return nil
+	}
+	if a.db.Err() != nil && !errors.Is(err, ErrUnknown) {
 		// The disk is gone and this process with it. What was not kept now may have been
 		// kept before, when it was sent the first time: no refusal is true any more.
 		err = errors.Join(ErrUnknown, err)
 	}
-	if err != nil {
-		return fmt.Errorf("archive: append: %w", err)
+	return fmt.Errorf("archive: append: %w", a.doubted(entries, err))
+}
+
+// doubted notes the entries of an append of unknown outcome, and tells of a
+// failed one whether it holds such an entry.
+func (a *Archive) doubted(entries []*Entry, err error) error {
+	unknown := errors.Is(err, ErrUnknown)
+	for _, e := range entries {
+		switch {
+		case e.Dedup.IsZero():
+		case unknown:
+			a.doubt[e.Dedup] = struct{}{}
+		default:
+			_, before := a.doubt[e.Dedup]
+			if _, kept := a.tail.sending(e.Dedup); kept || before {
+				return errors.Join(ErrBefore, err)
+			}
+		}
 	}
-	a.adopt(b)
-	return nil
+	return err
 }
 
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
 	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped
+	clear(a.doubt) // the archive can be asked again
 	if len(a.convs) > convCache {
 		clear(a.convs)
 	}

@@ -38,6 +38,8 @@ type Archive struct {
 	convs   map[string]*conversation
 
 	tail *tail // has its own lock; added to under mu
+	// What may have been kept or not, until an append succeeds again.
+	doubt map[Sending]struct{}
 }
 
 // conversation is what the writer has to know of one.
@@ -71,7 +73,7 @@ const (
 // Open reads where the log ends, and makes waiting what a crash left unsettled.
 // Migrations have been applied.
 func Open(ctx context.Context, db *store.DB, now func() time.Time) (*Archive, error) {
-	a := &Archive{db: db, now: now, convs: make(map[string]*conversation), tail: newTail()}
+	a := &Archive{db: db, now: now, convs: make(map[string]*conversation), tail: newTail(), doubt: make(map[Sending]struct{})}
 	err := db.Write(ctx, func(tx *store.Tx) error {
 		if err := a.load(tx); err != nil {
 			return err

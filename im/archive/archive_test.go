@@ -335,6 +335,33 @@ func TestAppend_failureLeavesNothing(t *testing.T) {
 	}
 }
 
+// PRODUCT: sending again is safe. What may have been kept when it was sent first is not refused while nobody can tell.
+func TestAppend_failureAfterAnUnknownOutcome(t *testing.T) {
+	a, _ := open(t, storetest.SQLite(t))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	mk := func(id string) *Entry {
+		e := entry(alice, bob, id)
+		copy(e.Dedup[:], id)
+		return e
+	}
+	kept, lost, fresh := mk("kept"), mk("lost"), mk("fresh")
+	add(t, a, kept)
+	a.doubt[lost.Dedup] = struct{}{}
+	for _, e := range []*Entry{mk("kept"), lost} {
+		if err := a.Append(gone, []*Entry{e}); !errors.Is(err, ErrBefore) {
+			t.Errorf("%q: %v, want that it may have been kept before", e.Dedup[:4], err)
+		}
+	}
+	if err := a.Append(gone, []*Entry{fresh}); err == nil || errors.Is(err, ErrBefore) || errors.Is(err, ErrUnknown) {
+		t.Errorf("a new one: %v, want a plain failure", err)
+	}
+	add(t, a, lost) // the archive can be asked: it was not there
+	if err := a.Append(gone, []*Entry{mk("other")}); len(a.doubt) != 0 || errors.Is(err, ErrBefore) {
+		t.Errorf("%d are still in doubt, %v", len(a.doubt), err)
+	}
+}
+
 func TestMigrations_areDated(t *testing.T) {
 	names, err := fs.Glob(Migrations().FS, "2026*_*.sql")
 	if err != nil || len(names) == 0 {

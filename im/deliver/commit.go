@@ -126,7 +126,7 @@ func (p *Path) keep(group []*submission) {
 // refuse tells the senders of a group that nothing was kept. A group of several
 // is tried one by one first: what one sender wrote does not fail another.
 func (p *Path) refuse(group []*submission, err error) {
-	retry := len(group) > 1 && !store.IsFull(err) && !errors.Is(err, archive.ErrUnknown)
+	retry := len(group) > 1 && !errors.Is(err, archive.ErrUnknown) && (!store.IsFull(err) || errors.Is(err, archive.ErrBefore))
 	if retry {
 		for i := range group {
 			p.keep(group[i : i+1])
@@ -142,7 +142,7 @@ func (p *Path) refuse(group []*submission, err error) {
 // commitError is what a sender hears when the archive can't be written.
 func commitError(err error) error {
 	switch {
-	case errors.Is(err, archive.ErrUnknown):
+	case errors.Is(err, archive.ErrUnknown), errors.Is(err, archive.ErrBefore):
 		return &stream.Error{Condition: "internal-server-error",
 			Text: "the archive stopped in the middle; reconnect and send again, nothing is stored twice"}
 	case store.IsFull(err):
