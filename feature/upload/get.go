@@ -77,7 +77,7 @@ func (u *upload) get(w http.ResponseWriter, r *http.Request) {
 	}
 	c, err := u.Files.Open(r.Context(), f)
 	if err != nil {
-		u.fault(w, err)
+		u.fault(w, r, err)
 		return
 	}
 	defer c.Close()
@@ -95,7 +95,7 @@ func (u *upload) thumbnail(w http.ResponseWriter, r *http.Request) {
 	}
 	c, _, hash, err := u.Files.Thumb(r.Context(), f)
 	if err != nil {
-		u.fault(w, err)
+		u.fault(w, r, err)
 		return
 	}
 	defer c.Close()
@@ -111,7 +111,7 @@ func (u *upload) find(w http.ResponseWriter, r *http.Request) (*file.File, bool)
 		err = f.Gate(u.Now())
 	}
 	if err != nil {
-		u.fault(w, err)
+		u.fault(w, r, err)
 		return nil, false
 	}
 	return f, true
@@ -135,7 +135,7 @@ func serve(w http.ResponseWriter, r *http.Request, hash string, at time.Time, c 
 	http.ServeContent(w, r, "", at, c)
 }
 
-func (u *upload) fault(w http.ResponseWriter, err error) {
+func (u *upload) fault(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, file.ErrUnknown):
 		tell(w, http.StatusNotFound, "There is no such file.")
@@ -150,6 +150,8 @@ func (u *upload) fault(w http.ResponseWriter, err error) {
 	case errors.Is(err, file.ErrPending), errors.Is(err, file.ErrBusy):
 		w.Header().Set("Retry-After", "5")
 		tell(w, http.StatusServiceUnavailable, "Please try again in a moment.")
+	case r.Context().Err() != nil: // who asked has left
+		tell(w, http.StatusServiceUnavailable, "Please try again.")
 	default:
 		u.Log.Error("a file could not be served", "err", err)
 		tell(w, http.StatusInternalServerError, "The file could not be read.")

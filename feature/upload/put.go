@@ -63,7 +63,7 @@ func (u *upload) refusePut(w http.ResponseWriter, r *http.Request, err error) {
 		tell(w, c.status, c.text)
 		return
 	}
-	if errors.Is(err, file.ErrAborted) {
+	if errors.Is(err, file.ErrAborted) || r.Context().Err() != nil {
 		u.Log.Debug("upload broke off", "remote", r.RemoteAddr, "err", err)
 		tell(w, http.StatusBadRequest, "The upload broke off.") // nobody may be there to read it
 		return
