@@ -8,7 +8,7 @@ import (
 
 // slowest is how many bytes a second a long request or answer must move, on
 // the whole: a file may take hours, a byte now and then may not (HARDENING X8).
-const slowest = 1 << 10
+const slowest = 4 << 10
 
 // long is around a handler whose body or answer may be large: instead of one
 // deadline for all of it, each byte moves the deadline on.

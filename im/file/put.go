@@ -82,13 +82,20 @@ func (s *Store) claim(ctx context.Context, put string, in Incoming) (*File, erro
 		}
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		var n int64
+		if err := tx.Row(sqlBusy, f.Owner.String()).Scan(&n); err != nil {
+			return err
+		}
+		if n >= s.conf.Limits.AtATime {
+			return ErrBusy
+		}
 		n, err := tx.Exec(sqlClaim, f.ID, s.conf.Now().UnixMicro())
 		if err == nil && n == 0 {
 			return ErrTaken
 		}
 		return err
 	})
-	if errors.Is(err, ErrTaken) {
+	if errors.Is(err, ErrTaken) || errors.Is(err, ErrBusy) {
 		return nil, err
 	}
 	if err != nil {
