@@ -115,7 +115,7 @@ func TestTurn_slowOnesKeepTheirsAWhile(t *testing.T) {
 		for _, p := range ps[8:] { // one after the other, a tenth of a second each
 			next := turning(t.Context(), p, time.Minute)
 			synctest.Wait()
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond) // fake time
 			quick.Leave()
 			if err := <-next; err != nil {
 				t.Fatal(err)
@@ -263,7 +263,7 @@ func TestTurn_tooManyLoiterersAreCutOff(t *testing.T) {
 			go func() { _ = p.Turn(t.Context(), edge.NewConn(a), time.Now().Add(time.Hour)) }()
 			synctest.Wait()
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // fake time
 		synctest.Wait()
 		if len(crowd) != 2 || !<-crowd || <-crowd {
 			t.Error("OnCrowd was not told of the crowd and its end")
