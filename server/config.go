@@ -18,6 +18,7 @@ type Config struct {
 	Listen  Listen  `toml:"listen"`
 	TLS     TLS     `toml:"tls"`
 	Login   Login   `toml:"login"`
+	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
 	Log     Log     `toml:"log"`
 }
@@ -104,6 +105,7 @@ func Default() *Config {
 			FailuresPerAccount: 20,
 			FailuresPerSource:  60,
 		},
+		Files: defaultFiles(),
 		Limits: Limits{
 			Negotiation:         Duration(30 * time.Second),
 			TLSHandshake:        Duration(10 * time.Second),

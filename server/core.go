@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parlance-im/parlance/im"
@@ -12,6 +14,7 @@ import (
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
@@ -38,6 +41,8 @@ type core struct {
 	presence *presence.Flow
 	archive  *archive.Archive
 	ledger   *archive.Ledger
+	files    *file.Store            // nil if nobody can upload
+	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
 	routes   *route.Table
 	path     *deliver.Path
 	caps     *elem.Element
@@ -69,6 +74,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	if c.archive, err = archive.Open(ctx, c.db, time.Now); err != nil {
+		return err
+	}
+	if err = c.openFiles(ctx); err != nil {
 		return err
 	}
 	c.routing()
@@ -139,12 +147,31 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { ledger <- c.ledger.Run(behindCtx) }()
 	go func() { index <- c.archive.Index(behindCtx, c.log) }()
+	stopAside := c.aside(base)
 	return func() error {
+		stopAside()
 		stopPath()
 		err := <-path
 		stopBehind()
-		return errors.Join(err, <-ledger, <-index, c.db.Close())
+		return errors.Join(err, <-ledger, <-index, c.closeFiles(), c.db.Close())
 	}
+}
+
+// aside runs what features have to do beside the path; stop ends it and waits.
+func (c *core) aside(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, f := range c.features {
+		if f.Start == nil {
+			continue
+		}
+		all.Go(func() {
+			if err := f.Start(ctx); err != nil && ctx.Err() == nil {
+				c.log.Error("server: a feature stopped", "feature", f.Name, "err", err)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // send carries a message on the server's own behalf; used to give the demo a history.

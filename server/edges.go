@@ -164,6 +164,7 @@ func (e *edges) open(ctx context.Context) error {
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}
 	}
+	e.core.reachable(e.listeners)
 	ln, err := api.Listen(e.core.cfg.AdminSocket())
 	if err != nil {
 		return fmt.Errorf("server: listen: admin: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/parlance-im/parlance/feature/ping"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
+	"github.com/parlance-im/parlance/feature/upload"
 	"github.com/parlance-im/parlance/feature/vcard"
 	"github.com/parlance-im/parlance/feature/version"
 	"github.com/parlance-im/parlance/im"
@@ -17,6 +18,7 @@ import (
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/store"
@@ -41,7 +43,15 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		vcard.Feature(c.db),
 		version.Feature(v),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee})
+	disc := disco.Config{Name: c.cfg.Name, MaySee: c.presence.MaySee}
+	if c.cfg.uploads() {
+		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
+		disc.Forms = append(disc.Forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
+		// Gajim looks for the upload service among the server's items only.
+		disc.Items = append(disc.Items, c.domain)
+	}
+	disc.Features = all
+	d := disco.New(disc)
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -54,11 +64,12 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		vcard.Migrations(),
+		file.Migrations(),
 	}
 }
 
 // forget removes what belongs to an account when it is removed. The archive
-// stays: the record is not the account's.
+// and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
 		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget,
