@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -136,6 +137,18 @@ func (c *Config) DSN() string {
 		return c.Storage.DSN
 	}
 	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// Witness is the file that says how far the archive reaches. It stands beside the folder's
+// other files, whichever database holds the archive.
+func (c *Config) Witness() string { return filepath.Join(c.Data, "witness") }
+
+// dataName is what a person calls the data set; a connection string may hold a password.
+func (c *Config) dataName() string {
+	if file, ok := strings.CutPrefix(c.DSN(), "sqlite:"); ok {
+		return file
+	}
+	return "the database of storage.dsn"
 }
 
 // AdminSocket is the path of the local admin socket.

@@ -40,6 +40,7 @@ type core struct {
 	blocks   *block.Store
 	presence *presence.Flow
 	archive  *archive.Archive
+	witness  *archive.Witness
 	ledger   *archive.Ledger
 	files    *file.Store            // nil if nobody can upload
 	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
@@ -60,10 +61,35 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
-	if err := c.assemble(ctx, o.Version, accounts); err != nil {
+	if c.witness, err = archive.OpenWitness(cfg.Witness()); err != nil {
 		return nil, errors.Join(err, c.db.Close())
 	}
+	if c.witness.Damaged() {
+		c.log.Warn("server: the witness could not be read and begins anew: nothing says whether the archive's end is missing", "file", c.witness.Path())
+	}
+	// HARDENING F23: before anything is written.
+	if err = c.witness.Check(ctx, c.db, cfg.dataName()); err == nil {
+		err = c.assemble(ctx, o.Version, accounts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	return c, nil
+}
+
+// close closes what openCore opened, if run was not called.
+func (c *core) close() error { return errors.Join(c.db.Close(), c.witness.Close()) }
+
+// vouch flushes the witness. If its disk fails, and the data set is on it too, that has failed.
+func (c *core) vouch(ctx context.Context) {
+	err := c.witness.Run(ctx, c.log)
+	if err == nil {
+		return
+	}
+	c.log.Error("server: the witness can't be flushed", "err", err)
+	if c.db.Engine() == store.SQLite {
+		c.db.Fail(err)
+	}
 }
 
 func (c *core) assemble(ctx context.Context, version string, accounts account.Config) (err error) {
@@ -76,6 +102,7 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if c.archive, err = archive.Open(ctx, c.db, time.Now); err != nil {
 		return err
 	}
+	c.archive.WitnessBy(c.witness)
 	if err = c.openFiles(ctx); err != nil {
 		return err
 	}
@@ -143,17 +170,20 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	path, ledger, index, vouched := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { ledger <- c.ledger.Run(behindCtx) }()
 	go func() { index <- c.archive.Index(behindCtx, c.log) }()
+	go func() { defer close(vouched); c.vouch(behindCtx) }()
 	stopAside := c.aside(base)
 	return func() error {
 		stopAside()
 		stopPath()
 		err := <-path
 		stopBehind()
-		return errors.Join(err, <-ledger, <-index, c.closeFiles(), c.db.Close())
+		err = errors.Join(err, <-ledger, <-index)
+		<-vouched
+		return errors.Join(err, c.closeFiles(), c.close())
 	}
 }
 

@@ -43,6 +43,10 @@ type Options struct {
 	// it took, and how long of that its flush took. It must be quick. Nil: nobody is told.
 	Observe func(writes int, took, flush time.Duration)
 
+	// Broken opens an SQLite data set in spite of a write-ahead log that is damaged in its middle:
+	// it ends before the damage then. For who knows that something is lost.
+	Broken bool
+
 	// Set by tests.
 	vfs      string        // name of a registered SQLite VFS, which injects faults
 	idle     time.Duration // quiet time before idle connections close and the WAL is truncated; 0: 15 s
@@ -215,6 +219,9 @@ func (db *DB) Close() error {
 	}
 	return nil
 }
+
+// Fail poisons db as a failed flush of its own does: for who sees the disk fail beside it.
+func (db *DB) Fail(err error) { db.poison(err) }
 
 func (db *DB) poison(err error) {
 	db.mu.Lock()

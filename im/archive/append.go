@@ -127,6 +127,9 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
 	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped
+	if b.probe != nil {
+		a.witness.saw(Claim{b.last, [32]byte(b.probe)})
+	}
 	clear(a.doubt) // the archive can be asked again
 	if len(a.convs) > convCache {
 		clear(a.convs)
