@@ -48,6 +48,7 @@ func (c *Config) Check() Problems {
 	c.checkLogin(&p)
 	c.checkLimits(&p)
 	c.checkLog(&p)
+	c.Contact.check(&p)
 	return p
 }
 

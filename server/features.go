@@ -4,9 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/adhoc"
 	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
 	"github.com/parlance-im/parlance/feature/vcard"
@@ -19,6 +21,7 @@ import (
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -40,8 +43,11 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		clock.Feature(time.Now),
 		vcard.Feature(c.db),
 		version.Feature(v),
+		serviceadmin.Feature(c.administration()),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee})
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	all = append(all, commands.Feature(), contacts())
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Forms: contactForm(c.cfg.Contact)})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -54,6 +60,8 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		vcard.Migrations(),
+		visit.Migrations(),
+		serviceadmin.Migrations(),
 	}
 }
 
@@ -61,7 +69,7 @@ func migrations() []store.Migrations {
 // stays: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err
