@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
@@ -21,6 +22,7 @@ import (
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -38,6 +40,10 @@ type core struct {
 	accounts *account.Store
 	rosters  *roster.Store
 	blocks   *block.Store
+	wall     *block.Wall
+	visits   *visit.Store
+	notices  *serviceadmin.Notices
+	stopping *stopping
 	presence *presence.Flow
 	archive  *archive.Archive
 	witness  *archive.Witness
@@ -57,7 +63,7 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if err != nil || !domain.IsDomain() {
 		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
 	}
-	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer)}
+	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer), stopping: new(stopping)}
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
@@ -106,6 +112,13 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if err = c.openFiles(ctx); err != nil {
 		return err
 	}
+	if c.wall, err = block.OpenWall(ctx, c.db, c.local); err != nil {
+		return err
+	}
+	if c.notices, err = serviceadmin.OpenNotices(ctx, c.db); err != nil {
+		return err
+	}
+	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
 	if err = c.paths(judge, version); err != nil {
@@ -142,7 +155,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.blocks)
+	judge := stages(c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
@@ -154,7 +167,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.arrivals(),
 		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
@@ -170,10 +183,13 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index, vouched := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan struct{})
+	path := make(chan error, 1)
+	behind := make(chan error, 3) // ledger, index, visits
+	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
-	go func() { ledger <- c.ledger.Run(behindCtx) }()
-	go func() { index <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.ledger.Run(behindCtx) }()
+	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
 	stopAside := c.aside(base)
 	return func() error {
@@ -181,7 +197,9 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 		stopPath()
 		err := <-path
 		stopBehind()
-		err = errors.Join(err, <-ledger, <-index)
+		for range cap(behind) {
+			err = errors.Join(err, <-behind)
+		}
 		<-vouched
 		return errors.Join(err, c.closeFiles(), c.close())
 	}
