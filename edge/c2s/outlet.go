@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -270,3 +271,6 @@ func (o *outlet) sendLocked(build func(dst []byte, f stream.Framing) []byte) err
 func (o *outlet) element(el []byte, nameEnd int) error {
 	return o.send(func(dst []byte, f stream.Framing) []byte { return f.Element(dst, el, nameEnd) })
 }
+
+// Source is the client's address, for session.Session.Source.
+func (o *outlet) Source() netip.Addr { return edge.Source(o.base) }
