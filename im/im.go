@@ -85,7 +85,8 @@ type Feature struct {
 	Identities      []Identity // of the host
 	IQ              []Route
 	HTTP            []HTTPRoute
-	Migrations      fs.FS // dated *.sql files; nil if it owns no table
+	Commands        []Command // ad-hoc commands of the host
+	Migrations      fs.FS     // dated *.sql files; nil if it owns no table
 	// Start runs until ctx ends; nil if there is nothing to run.
 	Start func(ctx context.Context) error
 }

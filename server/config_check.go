@@ -49,6 +49,7 @@ func (c *Config) Check() Problems {
 	c.checkFiles(&p)
 	c.checkLimits(&p)
 	c.checkLog(&p)
+	c.Contact.check(&p)
 	return p
 }
 

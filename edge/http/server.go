@@ -75,7 +75,7 @@ func (s *Server) accept(ctx context.Context, c *edge.Conn) {
 		c.Close()
 		return
 	}
-	t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Handshake)
+	t, err := edge.Handshake(ctx, c, pass, s.conf.TLS, s.conf.Handshake)
 	if err != nil {
 		s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 		pass.Leave()
