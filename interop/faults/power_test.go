@@ -22,7 +22,7 @@ func powered(t *testing.T) (*disk, *server.Server) {
 			t.Error(err)
 		}
 	})
-	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1", Dir: d.Dir})
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: ownHost(), Dir: d.Dir})
 	if err != nil {
 		t.Fatal(err)
 	}
