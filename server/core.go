@@ -167,12 +167,15 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	go func() { ledger <- c.ledger.Run(behindCtx) }()
 	go func() { index <- c.archive.Index(behindCtx, c.log) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	remembered := make(chan struct{})
+	go func() { defer close(remembered); c.accounts.Remember(behindCtx, c.log) }()
 	return func() error {
 		stopPath()
 		err := <-path
 		stopBehind()
 		err = errors.Join(err, <-ledger, <-index)
 		<-vouched
+		<-remembered
 		return errors.Join(err, c.close())
 	}
 }

@@ -46,6 +46,7 @@ type Config struct {
 	TLS       *tls.Config // made by Keys.Config with Protocols
 	Handshake time.Duration
 	Gate      *edge.Gate
+	Pace      Pace // of requests from one address; zero: DefaultPace
 	Files     *edge.Files
 	Log       *slog.Logger
 	Meter     *meter.Meter // nil: nobody reads what is counted
