@@ -184,13 +184,14 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 3) // ledger, index, visits
+	behind := make(chan error, 4) // ledger, index, visits, known devices
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()
 	stopAside := c.aside(base)
 	return func() error {
 		stopAside()

@@ -115,13 +115,33 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 		case unknown:
 			a.doubt[e.Dedup] = struct{}{}
 		default:
-			_, before := a.doubt[e.Dedup]
-			if _, kept := a.tail.sending(e.Dedup); kept || before {
+			if a.before(e.Dedup) {
 				return errors.Join(ErrBefore, err)
 			}
 		}
 	}
 	return err
+}
+
+// before says whether a sending may be in the archive already, as far as memory tells.
+func (a *Archive) before(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	_, doubt := a.doubt[s]
+	_, kept := a.tail.sending(s)
+	return doubt || kept
+}
+
+// MayHave says of a message that can't be appended whether it may be in the archive all the
+// same, from when it was sent before: then it is not refused.
+func (a *Archive) MayHave(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.before(s)
 }
 
 // adopt makes what a committed batch used up the writer's state.
