@@ -18,7 +18,8 @@
 // Ledger: it becomes a waiting row after a few seconds, or at once when the
 // server stops; after a crash the rows between the last settled position and
 // the end of the log are made again, so a message may come twice to a new
-// session (with the same id), but is never missing.
+// session (with the same id), but is never missing. What a session holds only a
+// reference of becomes a row at the next sweep; Stanzas reads it back by position.
 //
 // Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
 // XEP-0160, XEP-0203, XEP-0334 §4.
