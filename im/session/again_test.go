@@ -258,7 +258,7 @@ func TestQueue_atRandomLikeAPlainOne(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	for range 20 {
+	for range 10 {
 		s, w, l, _ := managed(Limits{Frames: 5000, Bytes: 10 << 20, Held: 10})
 		var pushed []string // all ever, in order
 		var kept []Pos      // of them, those that a ledger follows and that were confirmed

@@ -100,9 +100,12 @@ func New(full jid.JID, lim Limits, led Ledger, w Wire, now time.Time) *Session {
 	return &Session{outgoing: outgoing{resource: resource{jid: full, bound: now}, limits: lim, ledger: led, wire: w}}
 }
 
-// Refer lets the session give messages back to the archive. It is called before
-// anything is pushed.
-func (s *outgoing) Refer(r Record) { s.record = r }
+// Refer lets the session give messages back to the archive, from now on.
+func (s *outgoing) Refer(r Record) {
+	s.mu.Lock()
+	s.record = r
+	s.mu.Unlock()
+}
 
 // JID is the full JID the session is bound to.
 func (s *resource) JID() jid.JID { return s.jid }
