@@ -144,6 +144,7 @@ func (c *core) routing() {
 		Session:  session.Limits{Frames: l.UnackedStanzas, Bytes: int(l.UnackedBytes), Held: session.DefaultLimits.Held},
 		Sessions: l.SessionsPerAccount,
 		Ledger:   c.ledger,
+		Record:   c.archive,
 		Overflow: func(s *session.Session) { c.path.Overflow(s) },
 		Now:      time.Now,
 		Meter:    c.meter,

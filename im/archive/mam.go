@@ -215,7 +215,7 @@ func appendDelay(dst []byte, at time.Time, from jid.JID) []byte {
 }
 
 // Stamp is a time as XEP-0082 §3.2 writes it.
-func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+func Stamp(t time.Time) string { return stanza.Stamp(t) }
 
 func fin(p Page, count int) *elem.Element {
 	out := elem.New(Space, "fin")
