@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"github.com/parlance-im/parlance/im/account"
 )
 
 // Config is everything an operator can set. The tags are the documentation:
@@ -46,9 +48,10 @@ type TLS struct {
 
 // Login says how people prove who they are.
 type Login struct {
-	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS."`
+	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS. A SCRAM mechanism is left out while an account that may log in has no keys for its hash."`
 	ScramIterations    int      `toml:"scram_iterations" doc:"PBKDF2 rounds of newly set passwords (XEP-0438: at least 10000)."`
 	MinPassword        int      `toml:"min_password" doc:"Shortest password that can be set; 8 is the floor."`
+	TokenLifetime      Duration `toml:"token_lifetime" doc:"How long a device that was let in once may log in with a token instead of the password (XEP-0484), counted from its last visit. 0s: never."`
 	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
 	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
 	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
@@ -97,8 +100,9 @@ func Default() *Config {
 		TLS: TLS{MinVersion: "1.2"},
 		Login: Login{
 			Mechanisms: []string{
-				"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
+				"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
 			},
+			TokenLifetime:      Duration(account.DefaultTokenLife),
 			ScramIterations:    10000,
 			MinPassword:        12,
 			FailuresPerAccount: 20,

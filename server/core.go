@@ -65,6 +65,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if err = c.db.Migrate(ctx, migrations()); err != nil {
 		return err
 	}
+	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
+		return err
+	}
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
@@ -77,6 +80,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	c.accounts.OnRemove(c.forget)
+	c.accounts.Devices.OnRevoke(func(who jid.JID, device string) {
+		c.endDevice(context.WithoutCancel(ctx), who, device, nil, session.NotAuthorized("this device has been removed from the account"))
+	})
 	c.accounts.OnRevoke(func(who jid.JID) {
 		c.path.Disconnect(context.WithoutCancel(ctx), who, "this account has been changed; sign in again")
 		// If it was removed: its contacts hear of it, and memory forgets it.

@@ -97,6 +97,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 	return c2s.New(c2s.Config{
 		Domain: c.domain, Core: pathCore{c.path},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,
 		Keys:       e.keys,
@@ -129,6 +130,14 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 		Handshake: c.cfg.Limits.TLSHandshake.D(),
 		Gate:      e.gate, Files: e.files, Log: c.log, Meter: c.meter,
 	})
+}
+
+// devices is nil where no device gets a token.
+func (c *core) devices() c2s.Devices {
+	if c.cfg.Login.TokenLifetime == 0 {
+		return nil
+	}
+	return c.accounts.Devices
 }
 
 func (c *core) credentials(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) }

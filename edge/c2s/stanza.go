@@ -22,7 +22,7 @@ func onStanza(s *Stream, ctx context.Context, raw *elem.Raw) error {
 		if string(raw.Local) == "error" {
 			return errFooter // RFC 6120 §4.9.1.1: the peer is about to close
 		}
-	case stream.SASLSpace, stream.TLSSpace:
+	case stream.SASLSpace, stream.SASL2Space, stream.TLSSpace:
 		return stream.Fail("policy-violation", "You are logged in already.")
 	}
 	if kind(raw) != 0 {

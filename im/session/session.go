@@ -50,6 +50,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	lang     string    // of the client's stream; empty if it named none
+	device   string    // see Device
 	wire     Wire      // nil while detached
 	ended    bool      // no more frames are taken in
 	full     bool      // a frame found no room: none is taken in, so that there is no gap
