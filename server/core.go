@@ -33,6 +33,7 @@ type core struct {
 	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
+	guests   *account.Guests // nil: nobody without an account is let in
 	rosters  *roster.Store
 	blocks   *block.Store
 	presence *presence.Flow
@@ -68,6 +69,10 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
 		return err
 	}
+	if c.cfg.Login.Guests > 0 {
+		c.guests = account.NewGuests(c.domain.Domain(), c.cfg.Login.Guests)
+	}
+	accounts.Guests = c.guests
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
@@ -113,7 +118,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.blocks)
+	judge := stages(c.blocks, c.guests)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -35,6 +36,22 @@ func tokenKey(dir string) ([]byte, error) {
 		return nil, fmt.Errorf("server: key of tokens: %w", err)
 	}
 	return key, nil
+}
+
+// authorities are those whose certificates let people in; nil if there are none.
+func authorities(c *Config) (*edge.Authorities, error) {
+	if c.Login.ClientCA == "" {
+		return nil, nil
+	}
+	roots, err := os.ReadFile(c.Login.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("server: login.client_ca: %w", err)
+	}
+	a, err := edge.NewAuthorities(roots, c.Login.ClientCRL)
+	if err != nil {
+		return nil, fmt.Errorf("server: login.client_ca: %w", err)
+	}
+	return a, nil
 }
 
 // begin prepares a session bound with XEP-0386: its client reads the archive by

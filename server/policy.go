@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -11,9 +12,13 @@ import (
 
 // stages is the judge: one ordered list, asked about every stanza.
 //
+//	guest        can't fail: it knows from memory who is one
 //	block list   fails closed: a list that can't be read refuses
-func stages(b *block.Store) deliver.Judge {
-	return deliver.Stages{blockStage{b}}
+func stages(b *block.Store, guests *account.Guests) deliver.Judge {
+	if guests == nil {
+		return deliver.Stages{blockStage{b}}
+	}
+	return deliver.Stages{guestStage{guests}, blockStage{b}}
 }
 
 // blockStage is XEP-0191.

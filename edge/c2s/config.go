@@ -52,6 +52,9 @@ type Upgrades interface {
 	Add(ctx context.Context, who jid.JID, h sasl.Hash, k sasl.Keys, since time.Time) error
 }
 
+// Guests hears when one has left whom Credentials.Guest let in; im/account.Guests meets it.
+type Guests interface{ Leave(who jid.JID) }
+
 // Limits bound one connection (HARDENING §0).
 type Limits struct {
 	Negotiation time.Duration // from the first byte to a bound session
@@ -96,6 +99,9 @@ type Config struct {
 	// Credentials gives the secrets for logins from an address.
 	Credentials func(source netip.Addr) sasl.Credentials
 	Mechanisms  []string // offered ones; empty: all
+	// Authorities are those whose certificates let people in; nil: there are none.
+	Authorities *edge.Authorities
+	Guests      Guests   // nil: nobody without an account is let in
 	Devices     Devices  // nil: no device gets a token
 	Upgrades    Upgrades // nil: every account has all keys
 	// Begin prepares a session that was bound with XEP-0386 and gives what

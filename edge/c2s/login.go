@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
@@ -105,6 +106,9 @@ func text(raw *elem.Raw) string {
 // next goes on with the exchange; msg is nil if the client sent nothing.
 func (n *negotiation) next(ctx context.Context, msg []byte) error {
 	answer, done, err := n.exchange.Next(ctx, msg)
+	if done && n.mech == sasl.Anonymous {
+		n.s.guest = n.exchange.JID()
+	}
 	switch {
 	case err != nil:
 		return n.refuse(err)
@@ -147,6 +151,14 @@ func (n *negotiation) welcome(answer []byte) error {
 	return n.s.out.element(saslElement(stream.SASLSpace, "success", answer), 0)
 }
 
+// dismiss is the end of a guest.
+func (s *Stream) dismiss() {
+	if !s.guest.IsZero() {
+		s.srv.conf.Guests.Leave(s.guest)
+		s.guest = jid.JID{}
+	}
+}
+
 // restart waits for a new header (RFC 6120 §4.3.3).
 func (s *Stream) restart() {
 	s.step = onHeader
@@ -178,6 +190,7 @@ func (n *negotiation) refuse(err error) error {
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
 	n.exchange, n.ask, n.device = nil, nil, ""
+	n.s.dismiss()
 	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (s *Stream) enable(ctx context.Context, raw *elem.Raw) error {
 // frame is written meanwhile.
 func manage(s *Stream, resume, most string) *elem.Element {
 	window := resumeWindow(most, s.srv.conf.Limits.Resume)
-	again := window > 0 && (resume == "true" || resume == "1")
+	again := window > 0 && (resume == "true" || resume == "1") && s.guest.IsZero()
 	el := elem.New(stream.SMSpace, "enabled")
 	key := ""
 	if again {

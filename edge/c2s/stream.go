@@ -24,6 +24,7 @@ type Stream struct {
 	inlet Inlet
 	sess  *session.Session // nil until bound
 	who   jid.JID          // bare JID that has logged in
+	guest jid.JID          // who, if it is somebody without an account, gone with this connection
 	nego  *negotiation     // nil once bound
 	open  bool             // our header is out
 	deep  bool             // what was done since has grown the stack

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type People struct {
 	mu     sync.Mutex
 	fast   map[string]string // mu; device and mechanism: token
 	counts map[string]int64  // mu; device: last count
+	guests int               // mu
 	Due    bool              // every token is to be replaced
 }
 
@@ -159,6 +161,39 @@ func (p *People) Add(_ context.Context, _ jid.JID, h sasl.Hash, k sasl.Keys, _ t
 	defer p.mu.Unlock()
 	delete(p.Without, h)
 	return nil
+}
+
+// Certificate lets those in who exist.
+func (p *People) Certificate(_ context.Context, who jid.JID) error {
+	switch ok, disabled := p.known(who); {
+	case !ok:
+		return sasl.Denied()
+	case disabled:
+		return sasl.Fail(sasl.AccountDisabled, "This account is disabled.")
+	}
+	return nil
+}
+
+// Guest makes one.
+func (p *People) Guest(context.Context) (jid.JID, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests++
+	return jid.New("guest-"+strings.ToLower(rand.Text()), Domain, "")
+}
+
+// Leave counts them.
+func (p *People) Leave(jid.JID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests--
+}
+
+// Visitors are the guests who have not left.
+func (p *People) Visitors() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.guests
 }
 
 // Limit is a limiter's answer.

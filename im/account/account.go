@@ -64,6 +64,8 @@ type Config struct {
 	TokenKey []byte
 	// TokenLife is how long such a token lives; 0: DefaultTokenLife, below 0: there are none.
 	TokenLife time.Duration
+	// Guests are let in without an account; nil: nobody is.
+	Guests *Guests
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

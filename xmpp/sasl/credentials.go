@@ -45,4 +45,8 @@ type Credentials interface {
 	Token(ctx context.Context, token string) (jid.JID, error)
 	// Secrets gives the tokens a device of an account may log in with.
 	Secrets(ctx context.Context, account jid.JID, mech string, u Use) (Secrets, error)
+	// Certificate says whether an account a certificate names may log in.
+	Certificate(ctx context.Context, account jid.JID) error
+	// Guest makes an account for one session.
+	Guest(ctx context.Context) (jid.JID, error)
 }

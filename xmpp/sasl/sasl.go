@@ -20,6 +20,8 @@ const (
 	ScramSHA256     = "SCRAM-SHA-256"
 	ScramSHA1       = "SCRAM-SHA-1"
 	OAuthBearer     = "OAUTHBEARER"
+	External        = "EXTERNAL"
+	Anonymous       = "ANONYMOUS"
 	Plain           = "PLAIN"
 )
 
@@ -100,6 +102,8 @@ type Config struct {
 	// Without lists hash functions for which not every account has keys: their
 	// mechanisms are not offered.
 	Without []Hash
+	// Guests lets people in who have no account.
+	Guests bool
 	// Announced, if set, is what the peer was told on this stream, and is what it
 	// may choose from; SCRAM proves it (XEP-0474).
 	Announced *Announced
@@ -110,7 +114,7 @@ type Config struct {
 // ranking is strongest first. OAUTHBEARER stands before PLAIN: a token that
 // lives five minutes is less to lose than a password.
 func ranking() []string {
-	return []string{ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1, OAuthBearer, Plain}
+	return []string{External, ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1, OAuthBearer, Plain, Anonymous}
 }
 
 // Known says whether a mechanism of this name exists here.
@@ -124,13 +128,23 @@ func (c Config) Mechanisms(b Binding) []string {
 	}
 	var out []string
 	for _, m := range ranking() {
-		if len(c.Only) > 0 && !slices.Contains(c.Only, m) {
+		// Guests are allowed by a switch of their own.
+		if len(c.Only) > 0 && m != Anonymous && !slices.Contains(c.Only, m) {
 			continue
 		}
 		switch m {
 		case ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1:
 			// RFC 5802 §6: -PLUS is offered only with channel binding at hand.
 			if slices.Contains(c.Without, hashOf(m)) || strings.HasSuffix(m, "-PLUS") && len(b.Types()) == 0 {
+				continue
+			}
+		case External:
+			// RFC 6120 §6.3.4: where the client has shown a certificate that will do.
+			if len(c.certified(b)) == 0 {
+				continue
+			}
+		case Anonymous:
+			if !c.Guests {
 				continue
 			}
 		case OAuthBearer:
@@ -164,6 +178,10 @@ func (c Config) Start(mech string, b Binding, creds Credentials) (Exchange, erro
 	switch mech {
 	case Plain:
 		return &plain{conf: c, creds: creds}, nil
+	case External:
+		return &external{conf: c, names: c.certified(b), creds: creds}, nil
+	case Anonymous:
+		return &anonymous{creds: creds}, nil
 	case OAuthBearer:
 		return &bearer{conf: c, creds: creds}, nil
 	default:

@@ -99,6 +99,20 @@ func (p *people) Secrets(_ context.Context, who jid.JID, mech string, u Use) (Se
 	}, nil
 }
 
+func (p *people) Certificate(_ context.Context, who jid.JID) error {
+	if _, ok := p.passwords[who]; !ok {
+		return Denied()
+	}
+	if p.disabled[who] {
+		return Fail(AccountDisabled, "")
+	}
+	return nil
+}
+
+func (p *people) Guest(context.Context) (jid.JID, error) {
+	return jid.MustParse("guest-1@acme.test"), p.broken
+}
+
 var (
 	tls12  = Binding{TLS: true}
 	tls13  = Binding{TLS: true, Exporter: bytes.Repeat([]byte{7}, 32), EndPoint: bytes.Repeat([]byte{9}, 32)}
