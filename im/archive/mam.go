@@ -59,7 +59,12 @@ func (m mam) fields(context.Context, *im.IQ) (*elem.Element, error) {
 
 // metadata is XEP-0313 §6.1.
 func (m mam) metadata(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	first, last, err := m.a.Edges(ctx, q.From.Bare())
+	return Metadata(ctx, m.a, q.From.Bare())
+}
+
+// Metadata is <metadata/> of somebody's archive.
+func Metadata(ctx context.Context, a *Archive, owner jid.JID) (*elem.Element, error) {
+	first, last, err := a.Edges(ctx, owner)
 	if err != nil {
 		return nil, err
 	}

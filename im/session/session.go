@@ -59,6 +59,7 @@ type resource struct {
 
 	mu       sync.Mutex // of the whole session
 	lang     string     // of the client's stream; empty if it named none
+	device   string     // see Device
 	presence Presence
 	flags    Flags
 	directed map[jid.JID]struct{} // got directed presence (RFC 6121 §4.6)
