@@ -5,19 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -35,10 +40,16 @@ type core struct {
 	accounts *account.Store
 	rosters  *roster.Store
 	blocks   *block.Store
+	wall     *block.Wall
+	visits   *visit.Store
+	notices  *serviceadmin.Notices
+	stopping *stopping
 	presence *presence.Flow
 	archive  *archive.Archive
 	witness  *archive.Witness
 	ledger   *archive.Ledger
+	files    *file.Store            // nil if nobody can upload
+	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
 	routes   *route.Table
 	path     *deliver.Path
 	caps     *elem.Element
@@ -52,7 +63,7 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if err != nil || !domain.IsDomain() {
 		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
 	}
-	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer)}
+	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer), stopping: new(stopping)}
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
@@ -98,6 +109,16 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	c.archive.WitnessBy(c.witness)
+	if err = c.openFiles(ctx); err != nil {
+		return err
+	}
+	if c.wall, err = block.OpenWall(ctx, c.db, c.local); err != nil {
+		return err
+	}
+	if c.notices, err = serviceadmin.OpenNotices(ctx, c.db); err != nil {
+		return err
+	}
+	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
 	if err = c.paths(judge, version); err != nil {
@@ -134,7 +155,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.blocks)
+	judge := stages(c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
@@ -146,7 +167,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.arrivals(),
 		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
@@ -162,22 +183,46 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index, vouched := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan struct{})
+	path := make(chan error, 1)
+	behind := make(chan error, 3) // ledger, index, visits
+	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
-	go func() { ledger <- c.ledger.Run(behindCtx) }()
-	go func() { index <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.ledger.Run(behindCtx) }()
+	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
 	remembered := make(chan struct{})
 	go func() { defer close(remembered); c.accounts.Remember(behindCtx, c.log) }()
+	stopAside := c.aside(base)
 	return func() error {
+		stopAside()
 		stopPath()
 		err := <-path
 		stopBehind()
-		err = errors.Join(err, <-ledger, <-index)
+		for range cap(behind) {
+			err = errors.Join(err, <-behind)
+		}
 		<-vouched
 		<-remembered
-		return errors.Join(err, c.close())
+		return errors.Join(err, c.closeFiles(), c.close())
 	}
+}
+
+// aside runs what features have to do beside the path; stop ends it and waits.
+func (c *core) aside(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, f := range c.features {
+		if f.Start == nil {
+			continue
+		}
+		all.Go(func() {
+			if err := f.Start(ctx); err != nil && ctx.Err() == nil {
+				c.log.Error("server: a feature stopped", "feature", f.Name, "err", err)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // send carries a message on the server's own behalf; used to give the demo a history.

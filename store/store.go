@@ -37,6 +37,8 @@ type Options struct {
 	Log *slog.Logger
 	// Readers bounds the connections that Read uses at the same time; 0: 4.
 	Readers int
+	// Aside opens a PostgreSQL database beside the server that writes to it, to read only. SQLite's is opened by one process.
+	Aside bool
 	// Observe is told of every transaction that was committed: how many writes were in it, how long
 	// it took, and how long of that its flush took. It must be quick. Nil: nobody is told.
 	Observe func(writes int, took, flush time.Duration)

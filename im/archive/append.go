@@ -100,6 +100,8 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 		// kept before, when it was sent the first time: no refusal is true any more.
 		err = errors.Join(ErrUnknown, err)
 	}
+	// A place that is taken: what is known of the log's end is wrong. It is read again.
+	a.stale = a.stale || store.IsUnique(err)
 	return fmt.Errorf("archive: append: %w", a.doubted(entries, err))
 }
 

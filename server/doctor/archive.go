@@ -24,7 +24,7 @@ func (e *exam) archive(ctx context.Context) {
 		e.add("archive", Warn, "stop the server, or check a copy of its folder", "it is in use by the running server and was not read")
 		return
 	}
-	db, err := store.Open(ctx, store.Options{DSN: dsn})
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Aside: true})
 	if err != nil {
 		return // storage has said so
 	}
