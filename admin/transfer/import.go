@@ -8,7 +8,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/roster"
@@ -31,7 +34,13 @@ func Import(ctx context.Context, to Target, dir string, o Options) (sum Sum, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	im := &importer{ctx: ctx, to: to, o: o, sort: sorter{dir: scratch, memory: o.Memory}}
+	im.writing, im.failed = errgroup.WithContext(ctx)
+	im.writing.SetLimit(abreast)
 	if err := readFolder(dir, im); err != nil {
+		_ = im.writing.Wait() // what failed first is told
+		return im.sum, fmt.Errorf("transfer: import: %w", err)
+	}
+	if err := im.writing.Wait(); err != nil {
 		return im.sum, fmt.Errorf("transfer: import: %w", err)
 	}
 	if err := im.messages(); err != nil {
@@ -45,8 +54,12 @@ type importer struct {
 	ctx  context.Context
 	to   Target
 	o    Options
-	sum  Sum
 	sort sorter
+
+	writing *errgroup.Group
+	failed  context.Context // ends when an account can't be written
+	mu      sync.Mutex
+	sum     Sum // owner: mu while accounts are written
 
 	documents, kept int   // whole documents; those of them whose ids are positions
 	places          *bool // archive ids are places in one order: the files are all of one server; nil: not known yet
@@ -68,13 +81,15 @@ func (im *importer) export(positions bool) {
 	}
 }
 
-func (im *importer) unknown(what string) { im.sum.leave(what) }
+func (im *importer) unknown(what string) { im.leave(what) }
+
+func (im *importer) leave(what string) { im.count(func(s *Sum) { s.leave(what) }) }
 
 func (im *importer) host(name string) error {
 	j, err := jid.Parse(name)
 	// XEP-0227 §4.1: hosts that are not ours are told of.
 	if im.here = err == nil && j == im.to.Host(); !im.here {
-		im.sum.leave("host " + name)
+		im.leave("host " + name)
 	}
 	return nil
 }
@@ -90,7 +105,7 @@ func (im *importer) user(name, password string) error {
 	who, err := jid.New(name, im.to.Host().Domain(), "")
 	if err != nil || who.Local() == "" {
 		im.skip = true
-		im.sum.leave("accounts whose names can't be used")
+		im.leave("accounts whose names can't be used")
 		return nil
 	}
 	im.who = who
@@ -105,7 +120,7 @@ func (im *importer) part(u *unit) error {
 	}
 	e, err := u.element()
 	if err != nil {
-		im.sum.leave("unreadable <" + u.name.Local + "/>")
+		im.leave("unreadable <" + u.name.Local + "/>")
 		return nil
 	}
 	switch {
@@ -136,7 +151,7 @@ func (im *importer) keys(e *elem.Element) {
 		*f.to, errs[i+1] = base64.StdEncoding.DecodeString(strings.TrimSpace(e.ChildText(f.name)))
 	}
 	if errors.Join(errs[:]...) != nil || h != sasl.SHA1 && h != sasl.SHA256 {
-		im.sum.leave("keys of " + e.Attr("mechanism"))
+		im.leave("keys of " + e.Attr("mechanism"))
 		return
 	}
 	if im.r.Keys == nil {
@@ -160,7 +175,7 @@ func (im *importer) roster(e *elem.Element) {
 		}
 		j, err := jid.Parse(c.Attr("jid"))
 		if err != nil || !j.IsBare() || j == im.who {
-			im.sum.leave("contacts whose addresses can't be used")
+			im.leave("contacts whose addresses can't be used")
 			continue
 		}
 		it := roster.Item{JID: j, Name: c.Attr("name"), Subscription: c.Attr("subscription"), Ask: c.Attr("ask") == "subscribe",
@@ -178,7 +193,7 @@ func (im *importer) roster(e *elem.Element) {
 func (im *importer) request(e *elem.Element) {
 	from, err := jid.Parse(e.Attr("from"))
 	if err != nil {
-		im.sum.leave("requests whose addresses can't be used")
+		im.leave("requests whose addresses can't be used")
 		return
 	}
 	e.Space = stanza.Space
@@ -193,7 +208,7 @@ func (im *importer) message(u *unit, id, stamp string, waits bool) error {
 	}
 	p, err := readMessage(u, im.who)
 	if err != nil {
-		im.sum.leave("unreadable messages")
+		im.leave("unreadable messages")
 		return nil
 	}
 	if waits {
@@ -201,7 +216,7 @@ func (im *importer) message(u *unit, id, stamp string, waits bool) error {
 	}
 	at, err := time.Parse(time.RFC3339Nano, stamp) // XEP-0082 §3.2
 	if err != nil {
-		im.sum.leave("messages without a time")
+		im.leave("messages without a time")
 		return nil
 	}
 	i := &item{at: at.UnixMicro(), owner: im.who.String(), waits: waits, text: p.st.AppendTo(nil)}
@@ -222,40 +237,61 @@ func (im *importer) message(u *unit, id, stamp string, waits bool) error {
 	return im.sort.add(i)
 }
 
+// abreast is how many accounts are written at a time: they share flushes.
+const abreast = 32
+
+// endUser writes an account, beside others.
 func (im *importer) endUser() error {
 	if im.skip {
 		return nil
 	}
-	if im.r.Password == "" && len(im.r.Keys) == 0 {
-		im.sum.leave("passwords (set new ones)")
+	if im.failed.Err() != nil {
+		return context.Cause(im.failed)
 	}
-	ok, err := im.to.AddAccount(im.ctx, im.r)
+	if im.r.Password == "" && len(im.r.Keys) == 0 {
+		im.leave("passwords (set new ones)")
+	}
+	who, r, items, pending, parts := im.who, im.r, im.items, im.pending, im.parts
+	im.writing.Go(func() error { return im.account(who, r, items, pending, parts) })
+	return nil
+}
+
+func (im *importer) account(who jid.JID, r account.Restored, items []roster.Item, pending []roster.Waiting, parts []*elem.Element) error {
+	added, err := im.to.AddAccount(im.failed, r)
 	if why, refused := account.IsRefused(err); refused {
-		im.sum.leave("account " + im.who.String() + ": " + why)
-		im.skip = true
+		im.count(func(s *Sum) { s.leave("account " + who.String() + ": " + why) })
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if im.sum.Accounts++; !ok {
-		im.sum.There++
+	if err := im.to.SetRoster(im.failed, who, items, pending); err != nil {
+		return fmt.Errorf("roster of %s: %w", who, err)
 	}
-	if err := im.to.SetRoster(im.ctx, im.who, im.items, im.pending); err != nil {
-		return err
-	}
-	im.sum.Contacts += len(im.items)
-	for _, p := range im.parts {
-		known, err := im.to.SetPart(im.ctx, im.who, p)
+	for _, p := range parts {
+		known, err := im.to.SetPart(im.failed, who, p)
 		if err != nil {
 			return err
 		}
 		if !known {
-			im.sum.leave("<" + p.Local + "/> of " + p.Space)
+			im.count(func(s *Sum) { s.leave("<" + p.Local + "/> of " + p.Space) })
 		}
 	}
-	im.o.tell(im.sum)
+	im.count(func(s *Sum) {
+		s.Accounts++
+		s.Contacts += len(items)
+		if !added {
+			s.There++
+		}
+		im.o.tell(*s)
+	})
 	return nil
+}
+
+func (im *importer) count(f func(*Sum)) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	f(&im.sum)
 }
 
 // messages brings all archives into one order and keeps them.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 type world struct {
 	Source // what is not used is nil
 
+	mu       sync.Mutex
 	accounts []account.Restored
 	rosters  map[jid.JID][]roster.Item
 	parts    []string
@@ -37,6 +39,8 @@ type world struct {
 
 func (w *world) Host() jid.JID { return jid.MustParse("a.test") }
 func (w *world) AddAccount(_ context.Context, r account.Restored) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if r.JID.Local() == "refused" {
 		return false, &account.Refused{Why: "no"}
 	}
@@ -44,6 +48,8 @@ func (w *world) AddAccount(_ context.Context, r account.Restored) (bool, error) 
 	return r.JID.Local() != "there", nil
 }
 func (w *world) SetRoster(_ context.Context, who jid.JID, items []roster.Item, _ []roster.Waiting) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.rosters == nil {
 		w.rosters = map[jid.JID][]roster.Item{}
 	}
@@ -51,6 +57,8 @@ func (w *world) SetRoster(_ context.Context, who jid.JID, items []roster.Item, _
 	return nil
 }
 func (w *world) SetPart(_ context.Context, who jid.JID, e *elem.Element) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.parts = append(w.parts, who.Local()+" "+e.Local)
 	return e.Local == "vCard", nil
 }
@@ -158,6 +166,7 @@ func TestImport_accounts(t *testing.T) {
 		"<user name='bob'>"+fmt.Sprintf(key, "SHA-1", "Qg==")+fmt.Sprintf(key, "SHA3-512", "Qg==")+fmt.Sprintf(key, "SHA-256", "%%")+"</user>"+
 		"<user name='there'/><user name='refused'/><user name='a b'/><user/></host><host jid='b.test'><user name='carol'/></host></server-data>")
 	w, sum := load(t, dir, Options{})
+	slices.SortFunc(w.accounts, func(a, b account.Restored) int { return strings.Compare(a.JID.String(), b.JID.String()) })
 	if len(w.accounts) != 3 || w.accounts[0].Password != "pw" || w.accounts[1].Keys[sasl.SHA1].Iterations != 4096 || len(w.accounts[1].Keys) != 1 {
 		t.Errorf("%+v", w.accounts)
 	}
