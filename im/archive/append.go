@@ -35,6 +35,9 @@ type Entry struct {
 	Waiting           jid.JID // waits for this account from the start; zero: it has a session
 	Dedup             Sending // zero if the sender gave it no origin-id (XEP-0359 §2.2)
 	Held              bool    // kept and acknowledged, but delivered to nobody
+	// Had is the position an import had elsewhere; it keeps it where the log is not
+	// beyond it, so that clients go on reading where they were. Zero: none.
+	Had session.Pos
 
 	Pos   session.Pos
 	At    time.Time
@@ -306,7 +309,7 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 		return err
 	}
 	c.next++
-	b.last++
+	b.last = max(b.last+1, e.Had)
 	at := b.time(e, now)
 	e.Pos, e.At = b.last, time.UnixMicro(at).UTC()
 	b.record(e, c, at)

@@ -161,6 +161,9 @@ func (p *Path) reply(s *session.Session, st *stanza.Stanza, e *stanza.Error) {
 	if st.ID != "" {
 		out.Set("id", st.ID)
 	}
+	if e.About != nil {
+		out.Add(e.About)
+	}
 	p.cfg.Routes.Push(s, route.EncodeElement(st.Kind, out.Add(e.Element())))
 }
 
