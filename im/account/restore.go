@@ -65,7 +65,10 @@ func Restore(ctx context.Context, s *Store, r Restored) (added bool, err error) 
 		return false, fmt.Errorf("account: restore: %w", err)
 	}
 	s.cache.drop(r.JID)
-	return added, nil
+	if len(keys) < len(hashes()) {
+		err = s.lacking.read(ctx, s.db)
+	}
+	return added, err
 }
 
 // checkKeys refuses what no login could be checked with (RFC 5802 §3).
