@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Config struct {
 	Listen  Listen  `toml:"listen"`
 	TLS     TLS     `toml:"tls"`
 	Login   Login   `toml:"login"`
+	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
 	Log     Log     `toml:"log"`
 	Contact Contact `toml:"contact"`
@@ -116,6 +118,7 @@ func Default() *Config {
 			FailuresPerAccount: 20,
 			FailuresPerSource:  60,
 		},
+		Files: defaultFiles(),
 		Limits: Limits{
 			Negotiation:         Duration(30 * time.Second),
 			TLSHandshake:        Duration(10 * time.Second),
@@ -148,6 +151,18 @@ func (c *Config) DSN() string {
 		return c.Storage.DSN
 	}
 	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// Witness is the file that says how far the archive reaches. It stands beside the folder's
+// other files, whichever database holds the archive.
+func (c *Config) Witness() string { return filepath.Join(c.Data, "witness") }
+
+// dataName is what a person calls the data set; a connection string may hold a password.
+func (c *Config) dataName() string {
+	if file, ok := strings.CutPrefix(c.DSN(), "sqlite:"); ok {
+		return file
+	}
+	return "the database of storage.dsn"
 }
 
 // AdminSocket is the path of the local admin socket.

@@ -46,6 +46,7 @@ func (c *Config) Check() Problems {
 	c.checkListen(&p)
 	c.checkTLS(&p)
 	c.checkLogin(&p)
+	c.checkFiles(&p)
 	c.checkLimits(&p)
 	c.checkLog(&p)
 	c.Contact.check(&p)

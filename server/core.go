@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parlance-im/parlance/feature/serviceadmin"
@@ -13,6 +15,7 @@ import (
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
@@ -43,7 +46,10 @@ type core struct {
 	stopping *stopping
 	presence *presence.Flow
 	archive  *archive.Archive
+	witness  *archive.Witness
 	ledger   *archive.Ledger
+	files    *file.Store            // nil if nobody can upload
+	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
 	routes   *route.Table
 	path     *deliver.Path
 	caps     *elem.Element
@@ -61,10 +67,35 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
-	if err := c.assemble(ctx, o.Version, accounts); err != nil {
+	if c.witness, err = archive.OpenWitness(cfg.Witness()); err != nil {
 		return nil, errors.Join(err, c.db.Close())
 	}
+	if c.witness.Damaged() {
+		c.log.Warn("server: the witness could not be read and begins anew: nothing says whether the archive's end is missing", "file", c.witness.Path())
+	}
+	// HARDENING F23: before anything is written.
+	if err = c.witness.Check(ctx, c.db, cfg.dataName()); err == nil {
+		err = c.assemble(ctx, o.Version, accounts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	return c, nil
+}
+
+// close closes what openCore opened, if run was not called.
+func (c *core) close() error { return errors.Join(c.db.Close(), c.witness.Close()) }
+
+// vouch flushes the witness. If its disk fails, and the data set is on it too, that has failed.
+func (c *core) vouch(ctx context.Context) {
+	err := c.witness.Run(ctx, c.log)
+	if err == nil {
+		return
+	}
+	c.log.Error("server: the witness can't be flushed", "err", err)
+	if c.db.Engine() == store.SQLite {
+		c.db.Fail(err)
+	}
 }
 
 func (c *core) assemble(ctx context.Context, version string, accounts account.Config) (err error) {
@@ -75,6 +106,10 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	if c.archive, err = archive.Open(ctx, c.db, time.Now); err != nil {
+		return err
+	}
+	c.archive.WitnessBy(c.witness)
+	if err = c.openFiles(ctx); err != nil {
 		return err
 	}
 	if c.wall, err = block.OpenWall(ctx, c.db, c.local); err != nil {
@@ -148,17 +183,44 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index, visits := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	path := make(chan error, 1)
+	behind := make(chan error, 4) // ledger, index, visits, known devices
+	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
-	go func() { ledger <- c.ledger.Run(behindCtx) }()
-	go func() { index <- c.archive.Index(behindCtx, c.log) }()
-	go func() { visits <- c.visits.Run(behindCtx) }()
+	go func() { behind <- c.ledger.Run(behindCtx) }()
+	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.visits.Run(behindCtx) }()
+	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()
+	stopAside := c.aside(base)
 	return func() error {
+		stopAside()
 		stopPath()
 		err := <-path
 		stopBehind()
-		return errors.Join(err, <-ledger, <-index, <-visits, c.db.Close())
+		for range cap(behind) {
+			err = errors.Join(err, <-behind)
+		}
+		<-vouched
+		return errors.Join(err, c.closeFiles(), c.close())
 	}
+}
+
+// aside runs what features have to do beside the path; stop ends it and waits.
+func (c *core) aside(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, f := range c.features {
+		if f.Start == nil {
+			continue
+		}
+		all.Go(func() {
+			if err := f.Start(ctx); err != nil && ctx.Err() == nil {
+				c.log.Error("server: a feature stopped", "feature", f.Name, "err", err)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // send carries a message on the server's own behalf; used to give the demo a history.

@@ -82,7 +82,8 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	l := c.cfg.Limits
 	e := &edges{core: c, files: edge.NewFiles(fdReserve),
 		gate: edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
-			Wait: edge.DefaultGate().Wait, Memory: l.PreAuthMemory.Bytes()})}
+			Wait: edge.DefaultGate().Wait, Turns: edge.DefaultGate().Turns, Memory: l.PreAuthMemory.Bytes()})}
+	e.gate.OnCrowd = tightMemory()
 	e.live, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
@@ -178,6 +179,7 @@ func (e *edges) open(ctx context.Context) error {
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}
 	}
+	e.core.reachable(e.listeners)
 	ln, err := api.Listen(e.core.cfg.AdminSocket())
 	if err != nil {
 		return fmt.Errorf("server: listen: admin: %w", err)

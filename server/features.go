@@ -11,6 +11,7 @@ import (
 	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
+	"github.com/parlance-im/parlance/feature/upload"
 	"github.com/parlance-im/parlance/feature/vcard"
 	"github.com/parlance-im/parlance/feature/version"
 	"github.com/parlance-im/parlance/im"
@@ -19,6 +20,7 @@ import (
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/visit"
@@ -45,9 +47,16 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		version.Feature(v),
 		serviceadmin.Feature(c.administration()),
 	}
+	forms, items := contactForm(c.cfg.Contact), []jid.JID(nil)
+	if c.cfg.uploads() {
+		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
+		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
+		// Gajim looks for the upload service among the server's items only.
+		items = append(items, c.domain)
+	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Forms: contactForm(c.cfg.Contact)})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -60,13 +69,14 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		vcard.Migrations(),
+		file.Migrations(),
 		visit.Migrations(),
 		serviceadmin.Migrations(),
 	}
 }
 
 // forget removes what belongs to an account when it is removed. The archive
-// stays: the record is not the account's.
+// and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
 		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget,

@@ -92,11 +92,17 @@ func (o *outlet) release(s *session.Session) {
 		if old&shut != 0 {
 			return
 		}
-		if o.bits.CompareAndSwap(old, old&^held|dirty|running) {
-			break
+		next := old &^ held
+		if sent, waiting := s.Unacked(); old&dirty != 0 || sent+waiting > 0 {
+			next |= dirty | running
+		}
+		if o.bits.CompareAndSwap(old, next) {
+			if next&running != 0 {
+				go o.drain()
+			}
+			return
 		}
 	}
-	go o.drain()
 }
 
 // close stops all writing by the session.

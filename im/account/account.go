@@ -73,6 +73,7 @@ type Store struct {
 
 	cache   *cache
 	limiter *Limiter
+	sources sources
 	hashing chan struct{} // one slot per PBKDF2 that may run for a login
 
 	mu       sync.Mutex
@@ -108,6 +109,7 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	if s.fake, err = newFaker(ctx, db, c.Iterations); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
+	s.sources = sources{db, s.limiter, s.fake.secret, c.Now}
 	return s, nil
 }
 

@@ -5,11 +5,11 @@
 // §6.5 (what a failed login says), RFC 7628 (tokens of the stream). It answers
 // HARDENING A5 to A10 and A12.
 //
-// Tables it owns: account, account_key, token, setting. Passwords are never
+// Tables it owns: account, account_key, token, setting, known_source. Passwords are never
 // stored, tokens only as hashes.
 //
 // Goroutines: Import starts one per core and one that writes, and waits for
-// them; nothing else outlives a call. Locks: one each in the credential cache,
+// them; Remember is a goroutine of who calls it, stopped by its context; nothing else outlives a call. Locks: one each in the credential cache,
 // the limiter and the list of callbacks; none is held across I/O or together
 // with another.
 //

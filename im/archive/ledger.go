@@ -18,6 +18,9 @@ import (
 const (
 	patience = 5 * time.Second
 	sweep    = 250 * time.Millisecond
+	// lastTries is for how long the last write is tried when the server stops: longer than the store waits
+	// before it looks for a lost database again.
+	lastTries = 5 * time.Second
 )
 
 const (
@@ -80,13 +83,34 @@ func (l *Ledger) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			// The server stops: what no session has confirmed waits for the next.
-			return l.settle(context.WithoutCancel(ctx), func(tracked) bool { return true }, true)
+			return l.last(context.WithoutCancel(ctx), lastTries)
 		case <-t.C:
 			old := l.a.now().Add(-patience)
 			if err := l.settle(ctx, func(e tracked) bool { return e.since.Before(old) }, false); err != nil && ctx.Err() == nil {
 				l.log.Warn("archive: ledger: messages not yet written down as waiting", "err", err)
 			}
+		}
+	}
+}
+
+// last writes down, as the server stops, what no session has confirmed: it waits for the next. If the database can't be
+// reached nothing is lost, for the settled mark stays behind it, and the next start has it wait as after a crash; so
+// that is no failure of this process (HARDENING F6). A poisoned one is.
+func (l *Ledger) last(ctx context.Context, tries time.Duration) error {
+	over := time.NewTimer(tries)
+	defer over.Stop()
+	again := time.NewTicker(sweep)
+	defer again.Stop()
+	for {
+		err := l.settle(ctx, func(tracked) bool { return true }, true)
+		if err == nil || l.a.db.Err() != nil {
+			return err
+		}
+		select {
+		case <-over.C:
+			l.log.Warn("archive: ledger: the database can't be reached; what nobody confirmed waits after the next start, and may come twice", "err", err)
+			return nil
+		case <-again.C:
 		}
 	}
 }

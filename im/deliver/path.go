@@ -69,6 +69,9 @@ type Path struct {
 	ctx     context.Context // ends with Run, for catch-ups
 	cancel  context.CancelFunc
 
+	told   time.Time // when the log last heard of a failed commit; owner: the log writer
+	failed int       // submissions that failed since; owner: the log writer
+
 	mu          sync.Mutex
 	hibernating map[*session.Session]struct{} // owner: mu
 }

@@ -180,6 +180,15 @@ func (t *Table) Each(f func(*session.Session)) {
 // Push queues a frame for a session and ends the session if its queue is full.
 func (t *Table) Push(s *session.Session, f *session.Frame) { t.settle(s, s.Push(f)) }
 
+// PushAll hands over several frames in a row, which go out together.
+func (t *Table) PushAll(s *session.Session, fs []*session.Frame) {
+	n, o := s.PushAll(fs)
+	t.cfg.Meter.Handed.Add(n)
+	if o != session.Queued {
+		t.settle(s, o)
+	}
+}
+
 // settle ends a session that had no room for a frame.
 func (t *Table) settle(s *session.Session, o session.Outcome) {
 	if o == session.Queued {
