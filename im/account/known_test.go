@@ -22,7 +22,7 @@ func (s fix) restarted(t *testing.T) fix {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fix{next, s.db, s.c}
+	return fix{Store: next, db: s.db, c: s.c}
 }
 
 func (s fix) sourceCount(t *testing.T) (n int) {

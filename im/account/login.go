@@ -53,6 +53,7 @@ func (l *Login) Password(ctx context.Context, who jid.JID, password string) erro
 	if err != nil {
 		return err
 	}
+	since := l.s.now()
 	proven, err := l.proves(ctx, who, r, password)
 	if err != nil {
 		return err
@@ -66,6 +67,11 @@ func (l *Login) Password(ctx context.Context, who jid.JID, password string) erro
 	case r.disabled:
 		// RFC 6120 §6.5.2, told only to who knows the password.
 		return sasl.Fail(sasl.AccountDisabled, "This account is disabled.")
+	}
+	if len(r.keys) < len(hashes()) {
+		if prepared, err := sasl.Prepare(password); err == nil {
+			l.refresh(ctx, who, r, prepared, since)
+		}
 	}
 	return nil
 }
@@ -112,8 +118,10 @@ func tooOften(ok bool, retry time.Duration) error {
 func (l *Login) proves(ctx context.Context, who jid.JID, r *record, password string) (bool, error) {
 	h := sasl.SHA256
 	if _, ok := r.keys[h]; !ok {
-		if _, ok := r.keys[sasl.SHA1]; ok {
-			h = sasl.SHA1
+		for _, other := range hashes() {
+			if _, ok := r.keys[other]; ok {
+				h = other
+			}
 		}
 	}
 	made := l.s.fake.keys(who, h)

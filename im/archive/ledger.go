@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,13 +186,14 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	strike, l.taken = l.taken, nil
+	strike = l.forget(strike)
 	keep := l.open[:0]
 	mark, left := fanned, false
 	for _, e := range l.open {
 		if e.f.Taken() {
 			continue
 		}
-		if due(e) {
+		if e.f.Given() && !e.f.Held() || due(e) { // nobody but this list has what was given back
 			e.f.Park()
 			if !e.f.Taken() { // see session.Frame.Park
 				park = append(park, e)
@@ -204,6 +206,29 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	clear(l.open[len(keep):])
 	l.open = keep
 	return park, strike, max(mark, l.settled)
+}
+
+// forget leaves out what was given back and confirmed before it was written down:
+// there is no row to strike out. Called with mu held; it returns the others.
+func (l *Ledger) forget(taken []place) []place {
+	if len(taken) == 0 {
+		return taken
+	}
+	known := make(map[place]bool, len(taken))
+	for _, p := range taken {
+		known[p] = false
+	}
+	keep := l.open[:0]
+	for _, e := range l.open {
+		if _, is := known[e.place]; is && e.f.Given() && !e.f.Parked() {
+			known[e.place] = true
+			continue
+		}
+		keep = append(keep, e)
+	}
+	clear(l.open[len(keep):])
+	l.open = keep
+	return slices.DeleteFunc(taken, func(p place) bool { return known[p] })
 }
 
 // Counts is how many messages nobody has confirmed yet, and how many waiting

@@ -44,11 +44,11 @@ func TestCommit_databaseLocked(t *testing.T) {
 		t.Fatalf("the first was not kept: %v", <-first[0].done)
 	}
 
-	other := storetest.Open(t, dsn)
+	other := storetest.Open(t, dsn+"&search_path=pg_catalog,public") // one server writes in a schema: this stands for somebody else
 	held, release, free := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		free <- other.Write(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Exec("LOCK TABLE record IN ACCESS EXCLUSIVE MODE")
+			_, err := tx.Exec("LOCK TABLE public.record IN ACCESS EXCLUSIVE MODE")
 			close(held)
 			<-release
 			return err

@@ -93,6 +93,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	}
 	if pl.entry != nil {
 		pl.entry.Stanza = j.st.AppendTo(make([]byte, 0, j.st.Size()))
+		pl.out.AsKept = pl.out.Stanza == j.st
 		in.size += len(pl.entry.Stanza)
 	}
 	in.msgs = append(in.msgs, pl)
