@@ -21,6 +21,10 @@ func TestRestore_table(t *testing.T) {
 			k.Iterations = 4096
 			keys[h] = k
 		}
+		weak := map[sasl.Hash]sasl.Keys{sasl.SHA1: keys[sasl.SHA1]}
+		k := weak[sasl.SHA1]
+		k.Iterations = minIterations - 1
+		weak[sasl.SHA1] = k
 		short := map[sasl.Hash]sasl.Keys{sasl.SHA1: keys[sasl.SHA256]}
 		for _, c := range []struct {
 			name    string
@@ -33,6 +37,7 @@ func TestRestore_table(t *testing.T) {
 			{"with a password that is too short for a new one", Restored{Account: Account{JID: jid.MustParse("c@acme.test")}, Password: "x"}, true, false},
 			{"without any", Restored{Account: Account{JID: jid.MustParse("d@acme.test")}}, true, false},
 			{"with keys of the wrong length", Restored{Account: Account{JID: jid.MustParse("e@acme.test")}, Keys: short}, false, true},
+			{"with keys of too few rounds", Restored{Account: Account{JID: jid.MustParse("e@acme.test")}, Keys: weak}, false, true},
 			{"with keys of nothing known", Restored{Account: Account{JID: jid.MustParse("e@acme.test")}, Keys: map[sasl.Hash]sasl.Keys{"MD5": keys[sasl.SHA1]}}, false, true},
 			{"with a name of control characters", Restored{Account: Account{JID: jid.MustParse("e@acme.test"), Name: "\x1b[2J"}}, false, true},
 			{"that is no account", Restored{Account: Account{JID: jid.MustParse("acme.test")}}, false, true},
