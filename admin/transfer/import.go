@@ -150,7 +150,7 @@ func (im *importer) keys(e *elem.Element) {
 	}{{"salt", &k.Salt}, {"stored-key", &k.StoredKey}, {"server-key", &k.ServerKey}} {
 		*f.to, errs[i+1] = base64.StdEncoding.DecodeString(strings.TrimSpace(e.ChildText(f.name)))
 	}
-	if errors.Join(errs[:]...) != nil || h != sasl.SHA1 && h != sasl.SHA256 {
+	if errors.Join(errs[:]...) != nil || !account.KnownHash(h) {
 		im.leave("keys of " + e.Attr("mechanism"))
 		return
 	}

@@ -71,10 +71,13 @@ func Restore(ctx context.Context, s *Store, r Restored) (added bool, err error) 
 	return added, err
 }
 
+// KnownHash says whether a login here can be checked with keys of a hash.
+func KnownHash(h sasl.Hash) bool { return slices.Contains(hashes(), h) }
+
 // checkKeys refuses what no login could be checked with (RFC 5802 §3).
 func checkKeys(h sasl.Hash, k sasl.Keys) error {
 	switch {
-	case !slices.Contains(hashes(), h):
+	case !KnownHash(h):
 		return &Refused{"keys of " + string(h) + " are not known here"}
 	case k.Iterations < minIterations || k.Iterations > maxIterations:
 		return &Refused{fmt.Sprintf("from %d to %d iterations are possible", minIterations, maxIterations)}

@@ -10,7 +10,8 @@ logging.basicConfig(level=logging.CRITICAL)
 
 class Client(slixmpp.ClientXMPP):
     def __init__(self, user):
-        super().__init__(f"{user}@{DOMAIN}/slix", PASSWORD)
+        # How it logs in is tried by slix.py.
+        super().__init__(f"{user}@{DOMAIN}/slix", PASSWORD, sasl_mech="PLAIN")
         for p in ("xep_0004", "xep_0030", "xep_0050", "xep_0133"):
             self.register_plugin(p)
         self.started, self.got = asyncio.Event(), asyncio.Queue()
