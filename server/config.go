@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/parlance-im/parlance/im/account"
@@ -20,8 +21,10 @@ type Config struct {
 	Listen  Listen  `toml:"listen"`
 	TLS     TLS     `toml:"tls"`
 	Login   Login   `toml:"login"`
+	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
 	Log     Log     `toml:"log"`
+	Contact Contact `toml:"contact"`
 }
 
 // Storage says where records, accounts and rosters are kept.
@@ -88,6 +91,17 @@ type Log struct {
 	Format string `toml:"format" doc:"\"text\" or \"json\"."`
 }
 
+// Contact tells where the people who run this server can be reached.
+type Contact struct {
+	Abuse    []string `toml:"abuse" doc:"Addresses that anybody may ask the server for (XEP-0157), as mailto:, xmpp: or https: links. This one: about spam and abuse."`
+	Admin    []string `toml:"admin" doc:"Those who run the server."`
+	Feedback []string `toml:"feedback" doc:"What people think of it."`
+	Sales    []string `toml:"sales" doc:"Sales."`
+	Security []string `toml:"security" doc:"Holes and incidents."`
+	Support  []string `toml:"support" doc:"Help."`
+	Status   []string `toml:"status" doc:"Where one sees whether the server works."`
+}
+
 // Default is what holds where the file says nothing, and all of it without a file.
 func Default() *Config {
 	return &Config{
@@ -111,6 +125,7 @@ func Default() *Config {
 			FailuresPerAccount: 20,
 			FailuresPerSource:  60,
 		},
+		Files: defaultFiles(),
 		Limits: Limits{
 			Negotiation:         Duration(30 * time.Second),
 			TLSHandshake:        Duration(10 * time.Second),
@@ -132,6 +147,8 @@ func Default() *Config {
 			HibernatingSessions: 10,
 		},
 		Log: Log{Level: "info", Format: "text"},
+		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},
+			Support: []string{}, Status: []string{}},
 	}
 }
 
@@ -141,6 +158,18 @@ func (c *Config) DSN() string {
 		return c.Storage.DSN
 	}
 	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// Witness is the file that says how far the archive reaches. It stands beside the folder's
+// other files, whichever database holds the archive.
+func (c *Config) Witness() string { return filepath.Join(c.Data, "witness") }
+
+// dataName is what a person calls the data set; a connection string may hold a password.
+func (c *Config) dataName() string {
+	if file, ok := strings.CutPrefix(c.DSN(), "sqlite:"); ok {
+		return file
+	}
+	return "the database of storage.dsn"
 }
 
 // AdminSocket is the path of the local admin socket.

@@ -46,8 +46,10 @@ func (c *Config) Check() Problems {
 	c.checkListen(&p)
 	c.checkTLS(&p)
 	c.checkLogin(&p)
+	c.checkFiles(&p)
 	c.checkLimits(&p)
 	c.checkLog(&p)
+	c.Contact.check(&p)
 	return p
 }
 

@@ -18,11 +18,14 @@ import (
 	"github.com/parlance-im/parlance/edge/http"
 	"github.com/parlance-im/parlance/edge/ws"
 	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/web"
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 )
 
@@ -55,9 +58,22 @@ type listener struct {
 }
 
 // pathCore is im/deliver's path as an edge sees it: Open gives the edge's own interface.
-type pathCore struct{ *deliver.Path }
+type pathCore struct {
+	*deliver.Path
+	visits *visit.Store
+	guests *account.Guests
+}
 
 func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
+
+// Bind notes who has come.
+func (p pathCore) Bind(ctx context.Context, account jid.JID, resource string, w session.Wire) (*session.Session, error) {
+	s, err := p.Path.Bind(ctx, account, resource, w)
+	if err == nil && !p.guests.Is(account) {
+		p.visits.Note(account.Bare(), s.Bound())
+	}
+	return s, err
+}
 
 // openEdges opens all listeners; run serves them.
 func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
@@ -68,7 +84,8 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	l := c.cfg.Limits
 	e := &edges{core: c, files: edge.NewFiles(fdReserve),
 		gate: edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
-			Wait: edge.DefaultGate().Wait, Memory: l.PreAuthMemory.Bytes()})}
+			Wait: edge.DefaultGate().Wait, Turns: edge.DefaultGate().Turns, Memory: l.PreAuthMemory.Bytes()})}
+	e.gate.OnCrowd = tightMemory()
 	e.live, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
@@ -104,7 +121,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 	}
 	return c2s.New(c2s.Config{
 		Authorities: known, Guests: c.visitors(),
-		Domain: c.domain, Core: pathCore{c.path},
+		Domain: c.domain, Core: pathCore{c.path, c.visits, c.guests},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
 		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
@@ -190,6 +207,7 @@ func (e *edges) open(ctx context.Context) error {
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}
 	}
+	e.core.reachable(e.listeners)
 	ln, err := api.Listen(e.core.cfg.AdminSocket())
 	if err != nil {
 		return fmt.Errorf("server: listen: admin: %w", err)

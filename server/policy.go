@@ -12,13 +12,30 @@ import (
 
 // stages is the judge: one ordered list, asked about every stanza.
 //
-//	guest        can't fail: it knows from memory who is one
+//	guest        from memory: it can't fail
+//	wall         of the whole server, from memory: it can't fail
 //	block list   fails closed: a list that can't be read refuses
-func stages(b *block.Store, guests *account.Guests) deliver.Judge {
-	if guests == nil {
-		return deliver.Stages{blockStage{b}}
+func stages(guests *account.Guests, w *block.Wall, b *block.Store) deliver.Judge {
+	return deliver.Stages{guestStage{guests}, wallStage{w}, blockStage{b}}
+}
+
+// wallStage is the lists of XEP-0133 §4.11 and §4.12.
+type wallStage struct{ wall *block.Wall }
+
+func (s wallStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict {
+	return verdict("wall", func() (*stanza.Error, bool) { return s.wall.Verdict(st.From, st.To, st.Kind, st.Type) })
+}
+
+// verdict is a list's answer as the judge's.
+func verdict(stage string, ask func() (refusal *stanza.Error, drop bool)) deliver.Verdict {
+	refusal, drop := ask()
+	switch {
+	case refusal != nil:
+		return deliver.Verdict{Action: deliver.Refuse, Stage: stage, Reason: refusal.Text, Error: refusal}
+	case drop:
+		return deliver.Verdict{Action: deliver.Drop, Stage: stage, Reason: "blocked"}
 	}
-	return deliver.Stages{guestStage{guests}, blockStage{b}}
+	return deliver.Verdict{Action: deliver.Allow}
 }
 
 // blockStage is XEP-0191.
@@ -28,14 +45,7 @@ func (s blockStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict 
 	if st.To.IsZero() {
 		return deliver.Verdict{Action: deliver.Allow} // broadcasts are asked about per recipient (presencePolicy)
 	}
-	refusal, drop := s.lists.Verdict(st.From, st.To, st.Kind, st.Type)
-	switch {
-	case refusal != nil:
-		return deliver.Verdict{Action: deliver.Refuse, Stage: "block", Reason: refusal.Text, Error: refusal}
-	case drop:
-		return deliver.Verdict{Action: deliver.Drop, Stage: "block", Reason: "blocked"}
-	}
-	return deliver.Verdict{Action: deliver.Allow}
+	return verdict("block", func() (*stanza.Error, bool) { return s.lists.Verdict(st.From, st.To, st.Kind, st.Type) })
 }
 
 // may is the judge's answer for presence from one account to another, asked

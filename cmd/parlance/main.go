@@ -43,6 +43,6 @@ func root() *cobra.Command {
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.AddCommand(serveCommand(), demoCommand(), command.User(server.OpenAccounts), command.Profile(server.OpenRunning), command.Trace(server.OpenRunning),
-		configCommand(), doctorCommand(), featuresCommand(), benchCommand(), sizingCommand(), versionCommand())
+		configCommand(), doctorCommand(), repairCommand(), featuresCommand(), benchCommand(), sizingCommand(), versionCommand())
 	return c
 }

@@ -152,7 +152,7 @@ func (n *negotiation) welcome(answer []byte) error {
 }
 
 // dismiss is the end of a guest.
-func (s *Stream) dismiss() {
+func dismiss(s *Stream) {
 	if !s.guest.IsZero() {
 		s.srv.conf.Guests.Leave(s.guest)
 		s.guest = jid.JID{}
@@ -190,7 +190,7 @@ func (n *negotiation) refuse(err error) error {
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
 	n.exchange, n.ask, n.device = nil, nil, ""
-	n.s.dismiss()
+	dismiss(n.s)
 	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err

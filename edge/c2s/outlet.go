@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,11 +92,17 @@ func (o *outlet) release(s *session.Session) {
 		if old&shut != 0 {
 			return
 		}
-		if o.bits.CompareAndSwap(old, old&^held|dirty|running) {
-			break
+		next := old &^ held
+		if sent, waiting := s.Unacked(); old&dirty != 0 || sent+waiting > 0 {
+			next |= dirty | running
+		}
+		if o.bits.CompareAndSwap(old, next) {
+			if next&running != 0 {
+				go o.drain()
+			}
+			return
 		}
 	}
-	go o.drain()
 }
 
 // close stops all writing by the session.
@@ -264,3 +271,6 @@ func (o *outlet) sendLocked(build func(dst []byte, f stream.Framing) []byte) err
 func (o *outlet) element(el []byte, nameEnd int) error {
 	return o.send(func(dst []byte, f stream.Framing) []byte { return f.Element(dst, el, nameEnd) })
 }
+
+// Source is the client's address, for session.Session.Source.
+func (o *outlet) Source() netip.Addr { return edge.Source(o.base) }

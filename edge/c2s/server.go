@@ -79,7 +79,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
 	return edge.Serve(ctx, ln, s.conf.Files, s.conf.Log, func(c *edge.Conn) {
 		s.enter(ctx, c, func(p *edge.Pass) {
-			t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Limits.Handshake)
+			t, err := edge.Handshake(ctx, c, p, s.conf.TLS, s.conf.Limits.Handshake)
 			if err != nil {
 				s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 				p.Leave()

@@ -83,12 +83,12 @@ func files() fstest.MapFS {
 	}
 }
 
-func start(t *testing.T) *bench {
+func start(t *testing.T, change ...func(*edgehttp.Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, tokens: &tokens{web: map[string]jid.JID{}}, people: &edgetest.People{}, xmpp: make(chan string, 1)}
 	keys := edgetest.Keys(t)
 	gate := edge.NewGate(edge.DefaultGate())
-	srv, err := edgehttp.New(edgehttp.Config{
+	conf := edgehttp.Config{
 		Domain: jid.MustParse(edgetest.Domain), Name: "Acme", Version: "test", Assets: files(), Tokens: b.tokens,
 		Credentials: func(netip.Addr) sasl.Credentials { return b.people },
 		TLS:         keys.Config(0, edgehttp.Protocols()...), Gate: gate, Log: slog.New(slog.DiscardHandler),
@@ -103,7 +103,11 @@ func start(t *testing.T) *bench {
 			b.xmpp <- c.ConnectionState().NegotiatedProtocol
 			c.Close()
 		},
-	})
+	}
+	for _, f := range change {
+		f(&conf)
+	}
+	srv, err := edgehttp.New(conf)
 	if err != nil {
 		t.Fatal(err)
 	}

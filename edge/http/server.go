@@ -31,6 +31,7 @@ func New(conf Config) (*Server, error) {
 	if conf.Handshake <= 0 {
 		conf.Handshake = 10 * time.Second
 	}
+	conf.Timeout = cmp.Or(conf.Timeout, 30*time.Second)
 	if conf.Gate == nil {
 		conf.Gate = edge.NewGate(edge.DefaultGate())
 	}
@@ -42,8 +43,8 @@ func New(conf Config) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		ReadTimeout:       conf.Timeout,
+		WriteTimeout:      conf.Timeout,
 		// Nobody who says nothing stays longer than this (HARDENING X8).
 		IdleTimeout:    30 * time.Second,
 		MaxHeaderBytes: 16 << 10,
@@ -74,7 +75,7 @@ func (s *Server) accept(ctx context.Context, c *edge.Conn) {
 		c.Close()
 		return
 	}
-	t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Handshake)
+	t, err := edge.Handshake(ctx, c, pass, s.conf.TLS, s.conf.Handshake)
 	if err != nil {
 		s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 		pass.Leave()

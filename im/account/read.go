@@ -105,6 +105,7 @@ func (s *Store) Active(ctx context.Context, who jid.JID) (bool, error) {
 type record struct {
 	exists   bool
 	disabled bool
+	admin    bool
 	keys     map[sasl.Hash]sasl.Keys
 }
 
@@ -120,7 +121,7 @@ func (s *Store) lookup(ctx context.Context, who jid.JID) (*record, error) {
 		a, err := scanAccount(tx.Row(sqlAccount, who.String()))
 		switch {
 		case err == nil:
-			r.exists, r.disabled = true, a.Disabled
+			r.exists, r.disabled, r.admin = true, a.Disabled, a.Admin
 		case !errors.Is(err, store.ErrNoRows):
 			return err
 		}

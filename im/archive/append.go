@@ -100,6 +100,8 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 		// kept before, when it was sent the first time: no refusal is true any more.
 		err = errors.Join(ErrUnknown, err)
 	}
+	// A place that is taken: what is known of the log's end is wrong. It is read again.
+	a.stale = a.stale || store.IsUnique(err)
 	return fmt.Errorf("archive: append: %w", a.doubted(entries, err))
 }
 
@@ -125,6 +127,9 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
 	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped
+	if b.probe != nil {
+		a.witness.saw(Claim{b.last, [32]byte(b.probe)})
+	}
 	clear(a.doubt) // the archive can be asked again
 	if len(a.convs) > convCache {
 		clear(a.convs)

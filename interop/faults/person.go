@@ -38,6 +38,7 @@ type person struct {
 	serial   int
 	unacked  []pending
 	resume   *client.Resume
+	refusals []string // of resumptions, in the server's words
 	bindings int
 }
 
@@ -91,9 +92,11 @@ func (p *person) connect(ctx context.Context) error {
 			p.live.Store(c)
 			return p.again()
 		}
-		if _, refused := err.(*client.ResumeFailed); !refused {
+		refusal, refused := err.(*client.ResumeFailed)
+		if !refused {
 			return err
 		}
+		p.refusals = append(p.refusals, refusal.Error())
 		p.end()
 		o.Resume = nil
 	}
