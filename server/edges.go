@@ -120,10 +120,10 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 		known.Ask(tlsConf)
 	}
 	return c2s.New(c2s.Config{
-		Authorities: known, Guests: c.visitors(),
+		Authorities: known, Guests: visitors(c), Register: registration(c),
 		Domain: c.domain, Core: pathCore{c.path, c.visits, c.guests},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
-		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
+		Devices: devices(c), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,
 		Keys:       e.keys,
@@ -159,7 +159,7 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 }
 
 // devices is nil where no device gets a token.
-func (c *core) devices() c2s.Devices {
+func devices(c *core) c2s.Devices {
 	if c.cfg.Login.TokenLifetime == 0 {
 		return nil
 	}
@@ -167,7 +167,7 @@ func (c *core) devices() c2s.Devices {
 }
 
 // visitors is nil where nobody without an account is let in.
-func (c *core) visitors() c2s.Guests {
+func visitors(c *core) c2s.Guests {
 	if c.guests == nil {
 		return nil
 	}

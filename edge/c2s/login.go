@@ -26,6 +26,9 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 		// (HARDENING A1): take refuses to go on then, before this is answered.
 		return errStartTLS
 	}
+	if registers(s.nego, raw) {
+		return register(ctx, s.nego, raw)
+	}
 	return notYet()
 }
 
