@@ -58,6 +58,9 @@ type Login struct {
 	ClientCA           string   `toml:"client_ca" doc:"PEM file with the authorities whose certificates let people in (EXTERNAL): those who are named there as XMPP address, in the subjectAltName alone. Empty: none."`
 	ClientCRL          string   `toml:"client_crl" doc:"PEM or DER file with the list of what they have revoked. It is read again when it changes; one that is out of date lets nobody in."`
 	Guests             int      `toml:"guests" doc:"How many people without an account may be here at once (ANONYMOUS). They can write and chat, and change nothing; with their connection they are gone. 0: nobody."`
+	Registration       string   `toml:"registration" doc:"Who may make an account by itself (XEP-0077): \"closed\": nobody; \"invited\": who has an invitation (XEP-0445); \"open\": everybody who gets here."`
+	Invite             string   `toml:"invite" doc:"Who may invite: \"admins\" or \"everybody\" (XEP-0401)."`
+	InviteLifetime     Duration `toml:"invite_lifetime" doc:"How long an invitation is good."`
 	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
 	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
 	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
@@ -120,6 +123,9 @@ func Default() *Config {
 				"EXTERNAL", "SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
 			},
 			TokenLifetime:      Duration(account.DefaultTokenLife),
+			Registration:       "closed",
+			Invite:             "admins",
+			InviteLifetime:     Duration(7 * 24 * time.Hour),
 			ScramIterations:    10000,
 			MinPassword:        12,
 			FailuresPerAccount: 20,

@@ -152,6 +152,11 @@ func (c *Config) checkLogin(p *Problems) {
 	if l.ClientCA != "" && !slices.Contains(l.Mechanisms, "EXTERNAL") {
 		p.add("login.client_ca", "is of no use without EXTERNAL in login.mechanisms")
 	}
+	oneOf(p, "login.registration", l.Registration, "closed", "invited", "open")
+	oneOf(p, "login.invite", l.Invite, "admins", "everybody")
+	if d := l.InviteLifetime.D(); d < time.Hour || d > 365*24*time.Hour {
+		p.add("login.invite_lifetime", "%s is out of range: from 1h to 8760h", l.InviteLifetime)
+	}
 	between(p, "login.guests", l.Guests, 0, 100_000)
 	between(p, "login.failures_per_account", l.FailuresPerAccount, 1, 1000)
 	between(p, "login.failures_per_source", l.FailuresPerSource, 1, 100_000)

@@ -167,7 +167,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.wall, c.guests, c.blocks)
+	judge := stages(c.guests, c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
@@ -179,7 +179,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.arrivals(),
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{c.arrivals(), c},
 		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})

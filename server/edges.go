@@ -18,6 +18,7 @@ import (
 	"github.com/parlance-im/parlance/edge/http"
 	"github.com/parlance-im/parlance/edge/ws"
 	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
@@ -60,6 +61,7 @@ type listener struct {
 type pathCore struct {
 	*deliver.Path
 	visits *visit.Store
+	guests *account.Guests
 }
 
 func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
@@ -67,7 +69,7 @@ func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
 // Bind notes who has come.
 func (p pathCore) Bind(ctx context.Context, account jid.JID, resource string, w session.Wire) (*session.Session, error) {
 	s, err := p.Path.Bind(ctx, account, resource, w)
-	if err == nil {
+	if err == nil && !p.guests.Is(account) {
 		p.visits.Note(account.Bare(), s.Bound())
 	}
 	return s, err
@@ -118,10 +120,10 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 		known.Ask(tlsConf)
 	}
 	return c2s.New(c2s.Config{
-		Authorities: known, Guests: c.visitors(),
-		Domain: c.domain, Core: pathCore{c.path, c.visits},
+		Authorities: known, Guests: visitors(c), Register: registration(c),
+		Domain: c.domain, Core: pathCore{c.path, c.visits, c.guests},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
-		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
+		Devices: devices(c), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,
 		Keys:       e.keys,
@@ -157,7 +159,7 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 }
 
 // devices is nil where no device gets a token.
-func (c *core) devices() c2s.Devices {
+func devices(c *core) c2s.Devices {
 	if c.cfg.Login.TokenLifetime == 0 {
 		return nil
 	}
@@ -165,7 +167,7 @@ func (c *core) devices() c2s.Devices {
 }
 
 // visitors is nil where nobody without an account is let in.
-func (c *core) visitors() c2s.Guests {
+func visitors(c *core) c2s.Guests {
 	if c.guests == nil {
 		return nil
 	}

@@ -46,6 +46,8 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		vcard.Feature(c.db),
 		version.Feature(v),
 		serviceadmin.Feature(c.administration()),
+		registration(c).Feature(),
+		invitations(c),
 	}
 	forms, items := contactForm(c.cfg.Contact), []jid.JID(nil)
 	if c.cfg.uploads() {

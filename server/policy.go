@@ -12,14 +12,11 @@ import (
 
 // stages is the judge: one ordered list, asked about every stanza.
 //
+//	guest        from memory: it can't fail
 //	wall         of the whole server, from memory: it can't fail
-//	guest        can't fail: it knows from memory who is one
 //	block list   fails closed: a list that can't be read refuses
-func stages(w *block.Wall, guests *account.Guests, b *block.Store) deliver.Judge {
-	if guests == nil {
-		return deliver.Stages{wallStage{w}, blockStage{b}}
-	}
-	return deliver.Stages{wallStage{w}, guestStage{guests}, blockStage{b}}
+func stages(guests *account.Guests, w *block.Wall, b *block.Store) deliver.Judge {
+	return deliver.Stages{guestStage{guests}, wallStage{w}, blockStage{b}}
 }
 
 // wallStage is the lists of XEP-0133 §4.11 and §4.12.

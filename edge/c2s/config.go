@@ -52,6 +52,14 @@ type Upgrades interface {
 	Add(ctx context.Context, who jid.JID, h sasl.Hash, k sasl.Keys, since time.Time) error
 }
 
+// Register answers who has no account yet; feature/register meets it.
+type Register interface {
+	Offers() (open, invited bool)
+	// Answer takes one request. token is the invitation the connection has shown
+	// before, accepted what it has then; a *stanza.Error is told.
+	Answer(ctx context.Context, source netip.Addr, token string, set bool, q *elem.Element) (result *elem.Element, accepted string, err error)
+}
+
 // Guests hears when one has left whom Credentials.Guest let in; im/account.Guests meets it.
 type Guests interface{ Leave(who jid.JID) }
 
@@ -101,6 +109,7 @@ type Config struct {
 	Mechanisms  []string // offered ones; empty: all
 	// Authorities are those whose certificates let people in; nil: there are none.
 	Authorities *edge.Authorities
+	Register    Register // nil: accounts are made elsewhere
 	Guests      Guests   // nil: nobody without an account is let in
 	Devices     Devices  // nil: no device gets a token
 	Upgrades    Upgrades // nil: every account has all keys

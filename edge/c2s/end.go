@@ -61,7 +61,7 @@ func (l *link) close() {
 	if l.st.nego != nil {
 		l.st.nego.pass.Leave()
 	}
-	l.st.dismiss()
+	dismiss(&l.st)
 	l.srv.remove(l)
 }
 

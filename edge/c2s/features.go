@@ -42,6 +42,7 @@ func (n *negotiation) loginFeatures(dst []byte) []byte {
 		}
 		dst = append(dst, "</starttls>"...)
 	}
+	dst = registerFeatures(n, dst)
 	n.said = sasl.Announced{Mechanisms: n.sasl().Mechanisms(n.binding), Bindings: n.binding.Types()}
 	if len(n.said.Mechanisms) == 0 {
 		return dst

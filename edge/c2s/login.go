@@ -26,6 +26,9 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 		// (HARDENING A1): take refuses to go on then, before this is answered.
 		return errStartTLS
 	}
+	if registers(s.nego, raw) {
+		return register(ctx, s.nego, raw)
+	}
 	return notYet()
 }
 
@@ -152,7 +155,7 @@ func (n *negotiation) welcome(answer []byte) error {
 }
 
 // dismiss is the end of a guest.
-func (s *Stream) dismiss() {
+func dismiss(s *Stream) {
 	if !s.guest.IsZero() {
 		s.srv.conf.Guests.Leave(s.guest)
 		s.guest = jid.JID{}
@@ -190,12 +193,17 @@ func (n *negotiation) refuse(err error) error {
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
 	n.exchange, n.ask, n.device = nil, nil, ""
-	n.s.dismiss()
+	dismiss(n.s)
 	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err
 	}
-	if n.failures++; n.failures >= n.s.srv.conf.Limits.Attempts {
+	// RFC 6120 §6.4.5: two to five attempts. Some clients go through all mechanisms
+	// with a binding TLS 1.3 does not have before one without; these are not attempts, but no endless way either.
+	if n.refusals++; !f.Untried {
+		n.failures++
+	}
+	if most := n.s.srv.conf.Limits.Attempts; n.failures >= most || n.refusals >= 4*most {
 		return stream.Fail("policy-violation", "Too many failed logins on this connection.")
 	}
 	return nil

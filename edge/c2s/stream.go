@@ -36,22 +36,25 @@ type step func(s *Stream, ctx context.Context, raw *elem.Raw) error
 
 // negotiation is what is needed until a session is bound.
 type negotiation struct {
-	s        *Stream
-	started  time.Time
-	login    time.Time // when the login that succeeded began
-	remote   netip.Addr
-	pass     *edge.Pass
-	binding  sasl.Binding
-	secure   bool    // TLS is on
-	lang     string  // of the client's stream (RFC 6120 §4.7.4)
-	from     jid.JID // whom its header names; zero if nobody
-	said     sasl.Announced
-	exchange sasl.Exchange
-	mech     string   // of the exchange
-	device   string   // the one that has logged in over XEP-0388; empty if it said nothing
-	ask      *request // of a login over XEP-0388; nil over RFC 6120
-	failures int      // failed logins
-	elements int      // before login
+	s          *Stream
+	started    time.Time
+	login      time.Time // when the login that succeeded began
+	remote     netip.Addr
+	pass       *edge.Pass
+	binding    sasl.Binding
+	secure     bool    // TLS is on
+	lang       string  // of the client's stream (RFC 6120 §4.7.4)
+	from       jid.JID // whom its header names; zero if nobody
+	said       sasl.Announced
+	exchange   sasl.Exchange
+	mech       string   // of the exchange
+	device     string   // the one that has logged in over XEP-0388; empty if it said nothing
+	ask        *request // of a login over XEP-0388; nil over RFC 6120
+	invite     string   // the invitation it has shown (XEP-0445)
+	registered bool     // it has made an account
+	failures   int      // failed logins
+	refusals   int      // these, and exchanges that ended before there was one
+	elements   int      // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.

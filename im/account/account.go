@@ -76,6 +76,7 @@ const defaultIterations = 10000
 type Store struct {
 	Devices  *Devices
 	Upgrades *Upgrades
+	Invites  *Invites
 
 	db    *store.DB
 	conf  Config
@@ -120,7 +121,7 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		revoked: map[jid.JID]time.Time{},
 	}
-	s.Devices, s.Upgrades = &Devices{s: s}, &Upgrades{s}
+	s.Devices, s.Upgrades, s.Invites = &Devices{s: s}, &Upgrades{s}, &Invites{s}
 	var err error
 	if s.rules, err = newRules(c); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)

@@ -3,10 +3,11 @@
 //
 // Specifications: RFC 5802 §3 and XEP-0438 (stored keys, iterations), RFC 6120
 // §6.5 (what a failed login says), RFC 7628 (tokens of the stream), XEP-0480 (keys
-// of more hash functions), XEP-0484 (tokens of devices), XEP-0175 (guests). It answers
+// of more hash functions), XEP-0484 (tokens of devices), XEP-0175 (guests), XEP-0401
+// (invitations). It answers
 // HARDENING A5 to A10 and A12.
 //
-// Tables it owns: account, account_key, token, fast_token, setting, known_source. Passwords
+// Tables it owns: account, account_key, token, fast_token, invite, setting, known_source. Passwords
 // are never stored, tokens as hashes, those of devices as what only this server can make them of.
 //
 // Goroutines: Import starts one per core and one that writes, and waits for

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Name  string
 	Admin bool
+
+	with func(*store.Tx) error // in the same transaction
 }
 
 const (
@@ -58,7 +60,10 @@ func (s *Store) Create(ctx context.Context, who jid.JID, password string, o Opti
 		if err == nil && !added {
 			err = ErrExists
 		}
-		return err
+		if err != nil || o.with == nil {
+			return err
+		}
+		return o.with(tx)
 	})
 	if err != nil {
 		return wrap("create", err)
@@ -163,8 +168,10 @@ func (s *Store) Remove(ctx context.Context, who jid.JID) error {
 				return err
 			}
 		}
-		if _, err := tx.Exec(sqlKeysRemove, who.String()); err != nil {
-			return err
+		for _, q := range []string{sqlKeysRemove, sqlInviteForget} {
+			if _, err := tx.Exec(q, who.String()); err != nil {
+				return err
+			}
 		}
 		return one(tx.Exec(sqlAccountRemove, who.String()))
 	})

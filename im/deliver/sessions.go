@@ -157,6 +157,9 @@ func (p *Path) finish(ctx context.Context, s *session.Session) {
 // disabled, removed, or its password changed (HARDENING A12).
 func (p *Path) Disconnect(ctx context.Context, account jid.JID, reason string) {
 	for _, s := range p.cfg.Routes.Sessions(account.Bare()) {
+		if s.Flags().Spared {
+			continue // it is the one that has changed the password
+		}
 		s.Kick(session.NotAuthorized(reason))
 		p.finish(ctx, s)
 	}

@@ -33,6 +33,7 @@ type Flags struct {
 	Interested bool // asked for the roster, gets roster pushes (RFC 6121 §2.1.6)
 	Carbons    bool // XEP-0280 §4
 	Inactive   bool // XEP-0352 §3
+	Spared     bool // is changing its own password: not ended by that
 	Blocklist  bool // asked for the block list, gets its pushes (XEP-0191 §3.2)
 	// Archive says that the client has read the archive itself up to the end, so
 	// that waiting messages from ArchiveFrom to ArchivePos need not be sent to it.

@@ -10,7 +10,7 @@ import (
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
-// Object identifiers of RFC 5280 §4.2.1.6 and RFC 6120 §13.7.1.4.
+// Object identifiers of subjectAltName (RFC 5280) and of xmppAddr (RFC 6120 §13.7.1.4).
 func oidSAN() asn1.ObjectIdentifier      { return asn1.ObjectIdentifier{2, 5, 29, 17} }
 func oidXMPPAddr() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5} }
 

@@ -47,6 +47,9 @@ type Failure struct {
 	Retry     time.Duration // when a new attempt makes sense; 0 if that is not known
 	Also      string        // what the peer may know more exactly: a condition of RFC 6120 §8.3.3
 	Cause     error         // never shown to the peer
+	// Untried: it ended at the kind of channel binding. Nobody was named and no
+	// proof was looked at, so that it is no attempt at a password.
+	Untried bool
 }
 
 func (f *Failure) Error() string {

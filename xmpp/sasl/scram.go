@@ -79,6 +79,7 @@ func (x *scramExchange) first(ctx context.Context, msg string) ([]byte, bool, er
 	}
 	data, f := x.bind(h)
 	if f != nil {
+		f.Untried = true
 		return x.refuse(f)
 	}
 	who, f := x.conf.account(user)

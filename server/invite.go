@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+
+	"github.com/parlance-im/parlance/feature/invite"
+	"github.com/parlance-im/parlance/feature/register"
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// registration is XEP-0077 and XEP-0445.
+func registration(c *core) *register.Register {
+	r := &register.Register{Config: register.Config{
+		Domain: c.domain.Domain(), Policy: register.Policy(c.cfg.Login.Registration),
+		Limiter: account.NewLimiter(30, 30, nil), Befriend: c.befriend, Log: c.log,
+	}}
+	if c.accounts != nil {
+		r.Accounts, r.Invites = c.accounts, c.accounts.Invites
+	}
+	return r
+}
+
+// invitations is XEP-0401.
+func invitations(c *core) im.Feature {
+	conf := invite.Config{TTL: c.cfg.Login.InviteLifetime.D(), Accounts: c.cfg.Login.Registration != string(register.Closed),
+		Everybody: c.cfg.Login.Invite == "everybody"}
+	if c.accounts != nil {
+		conf.Invites, conf.Admin, conf.Member = c.accounts.Invites, account.Of(c.accounts, c.domain.Domain()).IsAdmin, c.accounts.Active
+	}
+	return invite.Feature(conf)
+}
+
+// befriend makes two accounts each other's contacts: each has approved the other
+// before it is asked (RFC 6121 §3.4), so that rosters and presence go the way
+// of any subscription.
+func (c *core) befriend(ctx context.Context, a, b jid.JID) error {
+	for _, pair := range [2][2]jid.JID{{a, b}, {b, a}} {
+		approves, asks := pair[0], pair[1]
+		st := stanza.Stanza{Kind: stanza.Presence, Type: stanza.Subscribe, From: asks, To: approves}
+		for _, r := range []roster.Request{
+			{Type: stanza.Subscribed, User: approves, Contact: asks, Local: true},
+			{Type: stanza.Subscribe, User: asks, Contact: approves, Local: true, Stanza: st.AppendTo(nil)},
+		} {
+			if err := c.rosters.Apply(ctx, r, c.presence.Carry); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// welcoming is presence with invitations: a request that shows one is granted by
+// the server for who has given it, and asked back (XEP-0379 §3.5).
+type welcoming struct {
+	arrivals
+	c *core
+}
+
+func (w welcoming) Subscription(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+	if token := shown(st); token != "" && w.c.local(st.To.Domain()) {
+		ok, err := w.c.accounts.Invites.Spend(ctx, token, st.To.Bare())
+		if err == nil && ok && st.To.Bare() != s.JID().Bare() {
+			return w.c.befriend(ctx, st.To.Bare(), s.JID().Bare())
+		}
+		// XEP-0379 §4.1: what is wrong with it does not matter, the request is one as any other.
+	}
+	return w.Flow.Subscription(ctx, s, st)
+}
+
+// shown is the token of an invitation.
+func shown(st *stanza.Stanza) string {
+	if st.Type != stanza.Subscribe {
+		return ""
+	}
+	for _, k := range st.Kids {
+		if k.Space == "urn:xmpp:pars:0" && k.Local == "preauth" {
+			if e, err := st.Element(k); err == nil {
+				return e.Attr("token")
+			}
+		}
+	}
+	return ""
+}
