@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/parlance-im/parlance/im/account"
 )
 
 // Config is everything an operator can set. The tags are the documentation:
@@ -49,9 +51,13 @@ type TLS struct {
 
 // Login says how people prove who they are.
 type Login struct {
-	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS."`
+	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS. A SCRAM mechanism is left out while an account that may log in has no keys for its hash."`
 	ScramIterations    int      `toml:"scram_iterations" doc:"PBKDF2 rounds of newly set passwords (XEP-0438: at least 10000)."`
 	MinPassword        int      `toml:"min_password" doc:"Shortest password that can be set; 8 is the floor."`
+	TokenLifetime      Duration `toml:"token_lifetime" doc:"How long a device that was let in once may log in with a token instead of the password (XEP-0484), counted from its last visit. 0s: never."`
+	ClientCA           string   `toml:"client_ca" doc:"PEM file with the authorities whose certificates let people in (EXTERNAL): those who are named there as XMPP address, in the subjectAltName alone. Empty: none."`
+	ClientCRL          string   `toml:"client_crl" doc:"PEM or DER file with the list of what they have revoked. It is read again when it changes; one that is out of date lets nobody in."`
+	Guests             int      `toml:"guests" doc:"How many people without an account may be here at once (ANONYMOUS). They can write and chat, and change nothing; with their connection they are gone. 0: nobody."`
 	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
 	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
 	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
@@ -74,7 +80,7 @@ type Limits struct {
 	StanzaNamespaces    int      `toml:"stanza_namespaces" doc:"Namespace declarations in one stanza."`
 	SessionsPerAccount  int      `toml:"sessions_per_account" doc:"Devices one person may have online at once."`
 	UnackedStanzas      int      `toml:"unacked_stanzas" doc:"Stanzas kept for a client that has not acknowledged them (XEP-0198)."`
-	UnackedBytes        Size     `toml:"unacked_bytes" doc:"The same in bytes."`
+	UnackedBytes        Size     `toml:"unacked_bytes" doc:"Bytes of these held in memory. Messages that are in the archive are given back to it beyond 32 KiB and count 24 bytes each."`
 	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
 }
@@ -111,8 +117,9 @@ func Default() *Config {
 		TLS: TLS{MinVersion: "1.2"},
 		Login: Login{
 			Mechanisms: []string{
-				"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
+				"EXTERNAL", "SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
 			},
+			TokenLifetime:      Duration(account.DefaultTokenLife),
 			ScramIterations:    10000,
 			MinPassword:        12,
 			FailuresPerAccount: 20,

@@ -38,6 +38,7 @@ type core struct {
 	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
+	guests   *account.Guests // nil: nobody without an account is let in
 	rosters  *roster.Store
 	blocks   *block.Store
 	wall     *block.Wall
@@ -102,6 +103,13 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if err = c.db.Migrate(ctx, migrations()); err != nil {
 		return err
 	}
+	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
+		return err
+	}
+	if c.cfg.Login.Guests > 0 {
+		c.guests = account.NewGuests(c.domain.Domain(), c.cfg.Login.Guests)
+	}
+	accounts.Guests = c.guests
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
@@ -125,6 +133,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	c.accounts.OnRemove(c.forget)
+	c.accounts.Devices.OnRevoke(func(who jid.JID, device string) {
+		c.endDevice(context.WithoutCancel(ctx), who, device, nil, session.NotAuthorized("this device has been removed from the account"))
+	})
 	c.accounts.OnRevoke(func(who jid.JID) {
 		c.path.Disconnect(context.WithoutCancel(ctx), who, "this account has been changed; sign in again")
 		// If it was removed: its contacts hear of it, and memory forgets it.
@@ -144,6 +155,7 @@ func (c *core) routing() {
 		Session:  session.Limits{Frames: l.UnackedStanzas, Bytes: int(l.UnackedBytes), Held: session.DefaultLimits.Held},
 		Sessions: l.SessionsPerAccount,
 		Ledger:   c.ledger,
+		Record:   c.archive,
 		Overflow: func(s *session.Session) { c.path.Overflow(s) },
 		Now:      time.Now,
 		Meter:    c.meter,
@@ -155,7 +167,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.wall, c.blocks)
+	judge := stages(c.wall, c.guests, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
@@ -184,13 +196,14 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 3) // ledger, index, visits
+	behind := make(chan error, 4) // ledger, index, visits, known devices
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()
 	stopAside := c.aside(base)
 	return func() error {
 		stopAside()

@@ -109,13 +109,23 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 
 func (e *edges) newC2S() (*c2s.Server, error) {
 	c := e.core
+	known, err := authorities(c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	tlsConf := e.keys.Config(minTLS(c.cfg), "xmpp-client")
+	if known != nil {
+		known.Ask(tlsConf)
+	}
 	return c2s.New(c2s.Config{
+		Authorities: known, Guests: c.visitors(),
 		Domain: c.domain, Core: pathCore{c.path, c.visits},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,
 		Keys:       e.keys,
-		TLS:        e.keys.Config(minTLS(c.cfg), "xmpp-client"),
+		TLS:        tlsConf,
 		Gate:       e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
 		Features: func() []*elem.Element {
 			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
@@ -144,6 +154,22 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 		Handshake: c.cfg.Limits.TLSHandshake.D(),
 		Gate:      e.gate, Files: e.files, Log: c.log, Meter: c.meter,
 	})
+}
+
+// devices is nil where no device gets a token.
+func (c *core) devices() c2s.Devices {
+	if c.cfg.Login.TokenLifetime == 0 {
+		return nil
+	}
+	return c.accounts.Devices
+}
+
+// visitors is nil where nobody without an account is let in.
+func (c *core) visitors() c2s.Guests {
+	if c.guests == nil {
+		return nil
+	}
+	return c.guests
 }
 
 func (c *core) credentials(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) }

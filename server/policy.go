@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -12,9 +13,13 @@ import (
 // stages is the judge: one ordered list, asked about every stanza.
 //
 //	wall         of the whole server, from memory: it can't fail
+//	guest        can't fail: it knows from memory who is one
 //	block list   fails closed: a list that can't be read refuses
-func stages(w *block.Wall, b *block.Store) deliver.Judge {
-	return deliver.Stages{wallStage{w}, blockStage{b}}
+func stages(w *block.Wall, guests *account.Guests, b *block.Store) deliver.Judge {
+	if guests == nil {
+		return deliver.Stages{wallStage{w}, blockStage{b}}
+	}
+	return deliver.Stages{wallStage{w}, guestStage{guests}, blockStage{b}}
 }
 
 // wallStage is the lists of XEP-0133 §4.11 and §4.12.

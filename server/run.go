@@ -49,7 +49,11 @@ func Run(ctx context.Context, cfg *Config, o Options) error {
 }
 
 func accountConfig(c *Config) account.Config {
-	return account.Config{Iterations: c.Login.ScramIterations, MinPassword: c.Login.MinPassword,
+	life := c.Login.TokenLifetime.D()
+	if life == 0 {
+		life = -1
+	}
+	return account.Config{TokenLife: life, Iterations: c.Login.ScramIterations, MinPassword: c.Login.MinPassword,
 		FailuresPerAccount: c.Login.FailuresPerAccount, FailuresPerSource: c.Login.FailuresPerSource}
 }
 

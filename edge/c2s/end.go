@@ -61,6 +61,7 @@ func (l *link) close() {
 	if l.st.nego != nil {
 		l.st.nego.pass.Leave()
 	}
+	l.st.dismiss()
 	l.srv.remove(l)
 }
 

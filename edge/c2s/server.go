@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"sync"
@@ -50,7 +51,7 @@ func New(conf Config) (*Server, error) {
 	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
 	s := &Server{
 		conf:  conf,
-		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
+		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms, Guests: conf.Guests != nil},
 		began: time.Now(),
 		lot:   edge.Lot{Tick: tick(conf.Limits)},
 		links: make(map[*link]struct{}),
@@ -227,10 +228,19 @@ func (s *Server) binding(c net.Conn, base *edge.Conn) sasl.Binding {
 		return sasl.Binding{}
 	}
 	state := t.ConnectionState()
-	if s.conf.Keys == nil {
-		return sasl.Bind(&state, nil)
+	var shown *x509.Certificate
+	if s.conf.Keys != nil {
+		shown = s.conf.Keys.Shown(base)
 	}
-	return sasl.Bind(&state, s.conf.Keys.Shown(base))
+	b := sasl.Bind(&state, shown)
+	if a := s.conf.Authorities; a != nil {
+		var err error
+		// At each connection anew: a TLS session may outlast the certificate.
+		if b.Certified, err = a.Addresses(state.PeerCertificates, time.Now()); err != nil {
+			s.conf.Log.Info("client certificate refused", "remote", base.RemoteAddr().String(), "error", err)
+		}
+	}
+	return b
 }
 
 // preAuth are the scanner's limits before login.

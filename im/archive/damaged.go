@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 
+	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/xmpp/elem"
 )
 
@@ -30,6 +31,9 @@ func (k *Kept) Damaged() bool {
 	}
 	return err != nil
 }
+
+// Stored is the message as it is sent on.
+func (k *Kept) Stored() route.Stored { return route.Stored{At: k.At, Stanza: k.content()} }
 
 // content is the stanza to send on.
 func (k *Kept) content() []byte {

@@ -11,8 +11,8 @@ func (s *Session) PushAll(fs []*Frame) (n int, o Outcome) {
 			break
 		}
 		s.releaseHeld() // order is kept: what was held goes first
-		s.queue = append(s.queue, f)
 		s.bytes += len(f.Bytes)
+		s.follow(f)
 		n++
 	}
 	w := s.wire
