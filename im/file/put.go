@@ -99,7 +99,7 @@ func (s *Store) claim(ctx context.Context, put string, in Incoming) (*File, erro
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("file: upload: %w", err)
+		return nil, full(fmt.Errorf("file: upload: %w", err))
 	}
 	return f, nil
 }
@@ -164,7 +164,7 @@ func (s *Store) refer(ctx context.Context, f *File) error {
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrBusy) {
-		return fmt.Errorf("file: upload: %w", err)
+		return full(fmt.Errorf("file: upload: %w", err))
 	}
 	return err
 }
@@ -195,7 +195,7 @@ func (s *Store) show(ctx context.Context, f *File) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("file: upload: %w", err)
+		return full(fmt.Errorf("file: upload: %w", err))
 	}
 	return nil
 }
@@ -320,7 +320,7 @@ func (s *Store) strip(sp *spooled) (*spooled, error) {
 }
 
 func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || store.IsFull(err) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
