@@ -77,9 +77,11 @@ type Feature struct {
 	HostFeatures    []string
 	AccountFeatures []string
 	Identities      []Identity // of the host
-	IQ              []Route
-	HTTP            []HTTPRoute
-	Migrations      fs.FS // dated *.sql files; nil if it owns no table
+	// AccountIdentities are announced beside account/registered.
+	AccountIdentities []Identity
+	IQ                []Route
+	HTTP              []HTTPRoute
+	Migrations        fs.FS // dated *.sql files; nil if it owns no table
 	// Start runs until ctx ends; nil if there is nothing to run.
 	Start func(ctx context.Context) error
 }

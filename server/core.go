@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/avatar"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
+	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
@@ -36,6 +38,8 @@ type core struct {
 	rosters  *roster.Store
 	blocks   *block.Store
 	presence *presence.Flow
+	personal *pep.Flow
+	avatars  *avatar.Avatars
 	archive  *archive.Archive
 	ledger   *archive.Ledger
 	routes   *route.Table
@@ -84,6 +88,8 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
 		}
 		c.blocks.Drop(who)
+		c.personal.Nodes().Drop(who)
+		c.avatars.Drop(who)
 	})
 	return nil
 }
@@ -112,6 +118,8 @@ func (c *core) people() deliver.Judge {
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
 	})
+	c.personal = pep.New(c.personalConfig(judge))
+	c.avatars = avatar.New(c.personal, func(who jid.JID) bool { return c.routes.Sessions(who) != nil })
 	return judge
 }
 
@@ -119,8 +127,8 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
-		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: witness{c.presence, c.personal, c.avatars},
+		Accounts: c.accounts, Answered: c.personal.Answered, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err
@@ -135,7 +143,8 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	path, ledger, index, personal := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() { personal <- c.personal.Run(behindCtx) }()
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { ledger <- c.ledger.Run(behindCtx) }()
 	go func() { index <- c.archive.Index(behindCtx, c.log) }()
@@ -143,7 +152,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 		stopPath()
 		err := <-path
 		stopBehind()
-		return errors.Join(err, <-ledger, <-index, c.db.Close())
+		return errors.Join(err, <-ledger, <-index, <-personal, c.db.Close())
 	}
 }
 

@@ -23,6 +23,15 @@ type Config struct {
 	Forms    []*form.Form // XEP-0128 extensions of the server, such as contact addresses (XEP-0157)
 	// MaySee says whether one account may see that another exists.
 	MaySee func(ctx context.Context, owner, asker jid.JID) (bool, error)
+	// Nodes answers for what an account has below itself; nil: nothing.
+	Nodes Nodes
+}
+
+// Nodes is an account's pubsub nodes (XEP-0060 §5); im/pep meets it.
+type Nodes interface {
+	NodeInfo(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
+	// NodeItems lists the nodes with node "".
+	NodeItems(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
 }
 
 // Disco holds the answers.
@@ -30,11 +39,12 @@ type Disco struct {
 	host, account vocab.Info
 	items         []jid.JID
 	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
+	nodes         Nodes
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -46,6 +56,9 @@ func New(c Config) *Disco {
 		d.account.Features = append(d.account.Features, f.AccountFeatures...)
 		for _, id := range f.Identities {
 			d.host.Identities = append(d.host.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
+		}
+		for _, id := range f.AccountIdentities {
+			d.account.Identities = append(d.account.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
 		}
 	}
 	d.host.Features = sorted(d.host.Features)
@@ -122,8 +135,11 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
-		return nil, stanza.Fail("item-not-found", "there is no such node")
+	if node := q.Payload.Attr("node"); node != "" {
+		if d.nodes == nil {
+			return nil, stanza.Fail("item-not-found", "there is no such node")
+		}
+		return d.nodes.NodeInfo(ctx, q.To.Bare(), q.From.Bare(), node)
 	}
 	return d.account.Element(""), nil
 }
@@ -132,7 +148,11 @@ func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, erro
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
+	node := q.Payload.Attr("node")
+	if d.nodes != nil {
+		return d.nodes.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
+	}
+	if node != "" {
 		return nil, stanza.Fail("item-not-found", "there is no such node")
 	}
 	return elem.New(vocab.ItemsSpace, "query"), nil

@@ -29,7 +29,7 @@ func ask(t *testing.T, db *store.DB, typ stanza.Type, from, to jid.JID, card str
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range Feature(db).IQ {
+	for _, r := range Feature(db, nil).IQ {
 		if r.Scope&scope != 0 && r.Type == typ && r.Space == p.Space && r.Local == p.Local {
 			return r.Handle(t.Context(), &im.IQ{Type: typ, From: from, To: to, Payload: p, Raw: []byte(card)})
 		}

@@ -35,7 +35,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed but Meter and Trace.
+// Config is what the path runs on. All fields are needed but Answered, Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -45,6 +45,9 @@ type Config struct {
 	Accounts Accounts
 	Local    func(domain string) bool
 	Features []im.Feature
+	// Answered is told of results and errors sessions send to their own account, in
+	// answer to requests made in its name; nil: nobody asks any.
+	Answered func(ctx context.Context, s *session.Session, st *stanza.Stanza)
 	Log      *slog.Logger
 	Now      func() time.Time
 	Meter    *meter.Meter
