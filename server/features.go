@@ -4,14 +4,17 @@ import (
 	"context"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/adhoc"
 	"github.com/parlance-im/parlance/feature/avatar"
 	"github.com/parlance-im/parlance/feature/bookmark"
 	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
 	"github.com/parlance-im/parlance/feature/private"
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
+	"github.com/parlance-im/parlance/feature/upload"
 	"github.com/parlance-im/parlance/feature/vcard"
 	"github.com/parlance-im/parlance/feature/version"
 	"github.com/parlance-im/parlance/im"
@@ -20,10 +23,12 @@ import (
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -49,8 +54,18 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		clock.Feature(time.Now),
 		vcard.Feature(c.db, c.avatars),
 		version.Feature(v),
+		serviceadmin.Feature(c.administration()),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: c.personal.Requests()})
+	forms, items := contactForm(c.cfg.Contact), []jid.JID(nil)
+	if c.cfg.uploads() {
+		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
+		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
+		// Gajim looks for the upload service among the server's items only.
+		items = append(items, c.domain)
+	}
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	all = append(all, commands.Feature(), contacts(), portable())
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -65,14 +80,17 @@ func migrations() []store.Migrations {
 		vcard.Migrations(),
 		pubsub.Migrations(),
 		private.Migrations(),
+		file.Migrations(),
+		visit.Migrations(),
+		serviceadmin.Migrations(),
 	}
 }
 
 // forget removes what belongs to an account when it is removed. The archive
-// stays: the record is not the account's.
+// and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, private.Forget, c.personal.Nodes().Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

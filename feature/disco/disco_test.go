@@ -177,7 +177,7 @@ func (nodes) NodeItems(_ context.Context, owner, _ jid.JID, node string) (*elem.
 // XEP-0163 §6: an account announces what it is beside an account, and its nodes
 // answer for themselves, to those who may see that there is an account.
 func TestDisco_nodes(t *testing.T) {
-	d := New(Config{Name: "Acme", Nodes: nodes{},
+	d := New(Config{Name: "Acme", Personal: nodes{},
 		Features: []im.Feature{{AccountIdentities: []im.Identity{{Category: "pubsub", Type: "pep"}}}},
 		MaySee:   func(_ context.Context, owner, _ jid.JID) (bool, error) { return owner == bob, nil }})
 	out, err := ask(t, d, vocab.InfoSpace, im.ToSelf, alice.Bare(), "")
