@@ -8,6 +8,7 @@ import (
 	"github.com/parlance-im/parlance/feature/avatar"
 	"github.com/parlance-im/parlance/feature/bookmark"
 	"github.com/parlance-im/parlance/feature/disco"
+	"github.com/parlance-im/parlance/feature/displayed"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
 	"github.com/parlance-im/parlance/feature/private"
@@ -44,6 +45,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		bookmark.Feature(),
 		carbon.Feature(),
 		deliver.Feature(),
+		displayed.Feature(),
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
 			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
 		pep.Feature(c.personal),

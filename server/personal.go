@@ -6,6 +6,7 @@ import (
 
 	"github.com/parlance-im/parlance/feature/avatar"
 	"github.com/parlance-im/parlance/feature/bookmark"
+	"github.com/parlance-im/parlance/feature/displayed"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/pubsub"
@@ -37,6 +38,13 @@ func personalLimits(c *Config) pubsub.Limits {
 	l.Nodes, l.Items, l.Payload, l.Bytes = c.Limits.PersonalNodes, c.Limits.PersonalItems,
 		int(c.Limits.PersonalItemBytes), int64(c.Limits.PersonalBytes)
 	return l
+}
+
+// aside takes out of messages what is for their sender's account.
+func aside(p *pep.Flow) func(context.Context, *session.Session, *stanza.Stanza) (*stanza.Stanza, error) {
+	return func(ctx context.Context, s *session.Session, st *stanza.Stanza) (*stanza.Stanza, error) {
+		return displayed.Take(ctx, p, s.JID(), st)
+	}
 }
 
 // followed is presence with those who follow it: first the picture's hash goes

@@ -36,7 +36,6 @@ func Feature(s *Flow) im.Feature {
 			{ID: "XEP-0163", Version: "1.2.2", Status: "complete"},
 			{ID: "XEP-0172", Version: "1.1", Status: "complete"},
 			{ID: "XEP-0223", Version: "1.1.1", Status: "complete"},
-			{ID: "XEP-0490", Version: "1.0.1", Status: "partial", Note: "without server assist (§4.5)"},
 		},
 		AccountFeatures: features,
 		// XEP-0163 §6.1
