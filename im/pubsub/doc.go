@@ -24,7 +24,8 @@
 // # Owns
 //
 // The tables pubsub_node, pubsub_affiliation, pubsub_subscription and
-// pubsub_item. Nodes (without items) of accounts in use are kept in memory.
+// pubsub_item. Nodes of accounts in use, and the newest of their items where they
+// are small, are kept in memory.
 // It starts no goroutine. Locks: those of im/cache.
 //
 // im/pep calls it, and features that keep something in nodes. It sends nothing,

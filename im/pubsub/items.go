@@ -44,8 +44,62 @@ func (s *Store) Item(ctx context.Context, n *Node, id string) (it Item, ok bool,
 	return it, ok, wrap("item", err)
 }
 
-// Last is the newest item; ok is false if there is none.
+// lasts are the newest items of an account's nodes that are small enough to keep in
+// memory: whoever comes online is sent those of all contacts. It is immutable.
+type lasts struct {
+	of    map[string]Item
+	bytes int
+}
+
+// lastBytes bounds what is kept of one node, lastUnit is what weighs as much as a node.
+const (
+	lastBytes = 2048
+	lastUnit  = 256
+)
+
+func (s *Store) loadLasts(ctx context.Context, account jid.JID) (*lasts, error) {
+	v := &lasts{of: map[string]Item{}}
+	err := s.cfg.DB.Read(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(sqlLasts, account.String(), lastBytes)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var it Item
+			var node, publisher string
+			if err := rows.Scan(&node, &it.ID, &it.seq, &publisher, &it.At, &it.Payload); err != nil {
+				return err
+			}
+			if it.Publisher, err = jid.Parse(publisher); err != nil {
+				return err
+			}
+			if len(it.Payload) == 0 {
+				it.Payload = nil
+			}
+			v.of[node] = it
+			v.bytes += lastUnit + len(it.Payload)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, wrap("last items", err)
+	}
+	return v, nil
+}
+
+// Last is the newest item, from memory where it is small; ok is false if there is none.
 func (s *Store) Last(ctx context.Context, n *Node) (it Item, ok bool, err error) {
+	v, err := s.lasts.Get(ctx, n.Service)
+	if err != nil {
+		return it, false, err
+	}
+	if it, ok = v.of[n.Name]; ok {
+		if it.At <= s.since(&n.Config) {
+			return Item{}, false, nil // the newest has expired: so have all
+		}
+		return it, true, nil
+	}
 	p, err := s.Items(ctx, n, Query{Newest: true, Max: 1})
 	if err != nil || len(p.Items) == 0 {
 		return Item{}, false, err

@@ -30,8 +30,13 @@ WHERE service = $1 AND node = $2 AND at > $3 AND seq > $4 AND seq < $5 ORDER BY 
 WHERE service = $1 AND node = $2 AND at > $3 AND id = $4`
 	sqlItemCount = `SELECT count(*) FROM pubsub_item WHERE service = $1 AND node = $2 AND at > $3`
 	sqlItemIDs   = `SELECT id FROM pubsub_item WHERE service = $1 AND node = $2 AND at > $3 ORDER BY seq`
-	sqlNextSeq   = `SELECT COALESCE(MAX(seq), 0) + 1 FROM pubsub_item WHERE service = $1 AND node = $2`
-	sqlPut       = `INSERT INTO pubsub_item (service, node, id, seq, publisher, at, size, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	// The newest item of each of a service's nodes, if it is no larger than $2.
+	sqlLasts = `SELECT i.node, i.id, i.seq, i.publisher, i.at, i.payload FROM pubsub_node n
+JOIN pubsub_item i ON i.service = n.service AND i.node = n.node
+AND i.seq = (SELECT MAX(m.seq) FROM pubsub_item m WHERE m.service = n.service AND m.node = n.node)
+WHERE n.service = $1 AND i.size <= $2`
+	sqlNextSeq = `SELECT COALESCE(MAX(seq), 0) + 1 FROM pubsub_item WHERE service = $1 AND node = $2`
+	sqlPut     = `INSERT INTO pubsub_item (service, node, id, seq, publisher, at, size, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (service, node, id) DO UPDATE SET seq = excluded.seq, publisher = excluded.publisher, at = excluded.at,
 size = excluded.size, payload = excluded.payload`
 	sqlRetract = `DELETE FROM pubsub_item WHERE service = $1 AND node = $2 AND id = $3`

@@ -65,6 +65,7 @@ type Setup struct {
 type Store struct {
 	cfg   Setup
 	cache *cache.Cache[Root]
+	lasts *cache.Cache[lasts]
 	order cache.Order
 }
 
@@ -113,6 +114,12 @@ func New(cfg Setup) *Store {
 		Max:    cfg.Cached,
 		InUse:  cfg.InUse,
 	})
+	s.lasts = cache.New(cache.Config[lasts]{
+		Load:   s.loadLasts,
+		Weight: func(v *lasts) int { return 1 + v.bytes/lastUnit },
+		Max:    cfg.Cached,
+		InUse:  cfg.InUse,
+	})
 	return s
 }
 
@@ -126,7 +133,10 @@ func (s *Store) Root(ctx context.Context, account jid.JID) (*Root, error) {
 }
 
 // Drop forgets what is in memory about an account, after Forget was committed.
-func (s *Store) Drop(account jid.JID) { s.cache.Drop(account) }
+func (s *Store) Drop(account jid.JID) {
+	s.cache.Drop(account)
+	s.lasts.Drop(account)
+}
 
 // Forget deletes an account's nodes and what others' nodes know of it, within a
 // transaction of the caller, who calls Drop after the commit.

@@ -376,3 +376,37 @@ func TestConfig_form(t *testing.T) {
 		}
 	}
 }
+
+// What comes from memory is the newest on disk, after every change of items.
+func TestStore_last(t *testing.T) {
+	run(t, Limits{}, func(t *testing.T, b *bench) {
+		c := Private()
+		c.Expire = 60
+		n := b.node(c)
+		last := func(want string) {
+			t.Helper()
+			for range 2 { // from disk, then from memory
+				it, ok, err := b.Last(t.Context(), n)
+				if err != nil || it.ID != want || ok != (want != "") {
+					t.Errorf("%q %v %v, want %q", it.ID, ok, err, want)
+				}
+			}
+		}
+		last("")
+		b.put(n, "a", "<v/>")
+		last("a")
+		b.put(n, "big", "<v>"+strings.Repeat("x", lastBytes)+"</v>")
+		last("big")
+		b.put(n, "c", "<v/>")
+		last("c")
+		b.must(func(w *Writing) error { _, err := w.Retract(n, "c", false); return err })
+		last("big")
+		b.put(n, "d", "<v/>")
+		b.now = b.now.Add(time.Minute)
+		last("")
+		b.put(n, "e", "<v/>")
+		last("e")
+		b.must(func(w *Writing) error { return w.Purge(n) })
+		last("")
+	})
+}

@@ -86,6 +86,9 @@ func (s *Store) Do(ctx context.Context, service, by jid.JID, fn func(*Writing) e
 		if w.altered {
 			s.cache.Drop(service)
 		}
+		if len(w.touched) > 0 {
+			s.lasts.Drop(service)
+		}
 		if len(w.changes) > 0 {
 			s.cfg.Changed(service, w.changes)
 		}
