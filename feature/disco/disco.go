@@ -25,6 +25,8 @@ type Config struct {
 	MaySee func(ctx context.Context, owner, asker jid.JID) (bool, error)
 	// Nodes knows the host's nodes beside that of its capabilities; nil: there are none.
 	Nodes Nodes
+	// Personal answers for what an account has below itself; nil: nothing.
+	Personal Personal
 }
 
 // Nodes answers for nodes of the host; ok is false if it does not know one.
@@ -33,17 +35,25 @@ type Nodes interface {
 	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
 }
 
+// Personal is accounts' pubsub nodes (XEP-0060 §5); im/pubsub meets it.
+type Personal interface {
+	NodeInfo(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
+	// NodeItems lists the nodes with node "".
+	NodeItems(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
+}
+
 // Disco holds the answers.
 type Disco struct {
 	host, account vocab.Info
 	items         []jid.JID
 	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
 	nodes         Nodes
+	personal      Personal
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -55,6 +65,9 @@ func New(c Config) *Disco {
 		d.account.Features = append(d.account.Features, f.AccountFeatures...)
 		for _, id := range f.Identities {
 			d.host.Identities = append(d.host.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
+		}
+		for _, id := range f.AccountIdentities {
+			d.account.Identities = append(d.account.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
 		}
 	}
 	d.host.Features = sorted(d.host.Features)
@@ -147,8 +160,11 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
-		return nil, stanza.Fail("item-not-found", "there is no such node")
+	if node := q.Payload.Attr("node"); node != "" {
+		if d.personal == nil {
+			return nil, stanza.Fail("item-not-found", "there is no such node")
+		}
+		return d.personal.NodeInfo(ctx, q.To.Bare(), q.From.Bare(), node)
 	}
 	return d.account.Element(""), nil
 }
@@ -157,7 +173,11 @@ func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, erro
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
+	node := q.Payload.Attr("node")
+	if d.personal != nil {
+		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
+	}
+	if node != "" {
 		return nil, stanza.Fail("item-not-found", "there is no such node")
 	}
 	return elem.New(vocab.ItemsSpace, "query"), nil
