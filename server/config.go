@@ -19,6 +19,7 @@ type Config struct {
 	TLS     TLS     `toml:"tls"`
 	Login   Login   `toml:"login"`
 	Limits  Limits  `toml:"limits"`
+	Rooms   Rooms   `toml:"rooms"`
 	Log     Log     `toml:"log"`
 }
 
@@ -76,6 +77,16 @@ type Limits struct {
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
 }
 
+// Rooms is multi-user chat (XEP-0045).
+type Rooms struct {
+	Domain     string `toml:"domain" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
+	Name       string `toml:"name" doc:"What clients call the service."`
+	Create     bool   `toml:"create" doc:"Everybody may make rooms."`
+	Persistent bool   `toml:"persistent" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
+	Occupants  int    `toml:"occupants" doc:"Most people in one room at once; an owner may allow fewer."`
+	History    int    `toml:"history" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`
+}
+
 // Log says what is written to standard error.
 type Log struct {
 	Level  string `toml:"level" live:"yes" doc:"\"debug\", \"info\", \"warn\" or \"error\"."`
@@ -124,7 +135,8 @@ func Default() *Config {
 			ResumeWindow:        Duration(10 * time.Minute),
 			HibernatingSessions: 10,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Rooms: Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
+		Log:   Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -134,6 +146,17 @@ func (c *Config) DSN() string {
 		return c.Storage.DSN
 	}
 	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// RoomsDomain is the address of the rooms' service; empty if there is none.
+func (c *Config) RoomsDomain() string {
+	switch c.Rooms.Domain {
+	case "off":
+		return ""
+	case "":
+		return "conference." + c.Domain
+	}
+	return c.Rooms.Domain
 }
 
 // AdminSocket is the path of the local admin socket.

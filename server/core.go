@@ -14,6 +14,7 @@ import (
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
@@ -39,6 +40,7 @@ type core struct {
 	archive  *archive.Archive
 	ledger   *archive.Ledger
 	routes   *route.Table
+	rooms    *room.Rooms // nil: off
 	path     *deliver.Path
 	caps     *elem.Element
 	features []im.Feature
@@ -73,6 +75,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	}
 	c.routing()
 	judge := c.people()
+	if err = c.openRooms(ctx); err != nil {
+		return err
+	}
 	if err = c.paths(judge, version); err != nil {
 		return err
 	}
@@ -84,6 +89,7 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
 		}
 		c.blocks.Drop(who)
+		c.rooms.Drop(context.WithoutCancel(ctx), who, c.accounts)
 	})
 	return nil
 }
@@ -120,7 +126,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
-		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
+		Accounts: c.accounts, Rooms: c.rooms, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err
@@ -135,13 +141,14 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	path, ledger, index, rooms := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { ledger <- c.ledger.Run(behindCtx) }()
 	go func() { index <- c.archive.Index(behindCtx, c.log) }()
+	go func() { rooms <- c.rooms.Run(pathCtx) }()
 	return func() error {
 		stopPath()
-		err := <-path
+		err := errors.Join(<-path, <-rooms)
 		stopBehind()
 		return errors.Join(err, <-ledger, <-index, c.db.Close())
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -35,13 +36,14 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
 			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
 		ping.Feature(),
+		room.Feature(),
 		roster.Feature(c.rosters, c.presence),
 		setup.Feature(c.accounts, c.domain.Domain(), c.log),
 		clock.Feature(time.Now),
 		vcard.Feature(c.db),
 		version.Feature(v),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, Items: c.services(), MaySee: c.presence.MaySee})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -53,6 +55,7 @@ func migrations() []store.Migrations {
 		roster.Migrations(),
 		block.Migrations(),
 		presence.Migrations(),
+		room.Migrations(),
 		vcard.Migrations(),
 	}
 }
@@ -61,7 +64,7 @@ func migrations() []store.Migrations {
 // stays: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

@@ -97,14 +97,37 @@ func (s *Session) admit(f *Frame) Outcome {
 	switch {
 	case s.ended || s.full:
 		return Ended
-	case s.waiting() >= s.limits.Frames || s.bytes+len(f.Bytes) > s.limits.Bytes:
+	case !s.fits(f):
 		s.full = true
 		return Full
 	}
+	s.crowd.count(f, +1)
 	if f.Offline && s.wire != nil {
 		f.holders.Add(1)
 	}
 	return Queued
+}
+
+// crowd is what the queue holds of presence that is shared with a whole room: as
+// many frames as a large room has people, whose bytes exist once.
+type crowd struct{ frames, bytes int }
+
+// crowdMost bounds it: the presence of 5,000 people who come, and go.
+const crowdMost = 10_000
+
+func (c *crowd) count(f *Frame, by int) {
+	if f.shared() {
+		c.frames += by
+		c.bytes += by * len(f.Bytes)
+	}
+}
+
+// fits says whether there is room for a frame.
+func (s *Session) fits(f *Frame) bool {
+	if f.shared() {
+		return s.crowd.frames < crowdMost
+	}
+	return s.waiting()-s.crowd.frames < s.limits.Frames && s.bytes-s.crowd.bytes+len(f.Bytes) <= s.limits.Bytes
 }
 
 // Overflowed says that a frame found no room: the session is to be ended, not resumed.
@@ -124,6 +147,7 @@ func (s *Session) hold(f *Frame) {
 		for i, h := range s.held {
 			if h.Replaces == f.Replaces {
 				s.bytes += len(f.Bytes) - len(h.Bytes)
+				s.crowd.count(h, -1)
 				copy(s.held[i:], s.held[i+1:])
 				s.held[len(s.held)-1] = f
 				return
@@ -177,6 +201,7 @@ func (s *Session) confirm(n int) {
 	}
 	for i, f := range s.queue[:n] {
 		s.bytes -= len(f.Bytes)
+		s.crowd.count(f, -1)
 		if f.Offline {
 			s.take(f)
 		}
@@ -288,7 +313,7 @@ func (s *Session) Room() (frames, bytes int, ended bool) {
 	if s.ended || s.full {
 		return 0, 0, true
 	}
-	return s.limits.Frames - s.waiting(), s.limits.Bytes - s.bytes, false
+	return s.limits.Frames - s.waiting() + s.crowd.frames, s.limits.Bytes - s.bytes + s.crowd.bytes, false
 }
 
 // CountIn adds to the number of the client's stanzas that were handled: for a
@@ -399,7 +424,7 @@ func (s *Session) End() (left []*Frame, w Wire, first bool) {
 	case s.space <- struct{}{}:
 	default:
 	}
-	s.queue, s.held, s.behind, s.wire, s.sent, s.bytes = nil, nil, nil, nil, 0, 0
+	s.queue, s.held, s.behind, s.wire, s.sent, s.bytes, s.crowd = nil, nil, nil, nil, 0, 0, crowd{}
 	return left, w, true
 }
 

@@ -65,6 +65,7 @@ type Session struct {
 	queue  []*Frame // not confirmed, oldest first
 	sent   int      // how many of queue were taken by the wire
 	bytes  int      // of queue
+	crowd  crowd    // of queue and held
 	held   []*Frame // held back while inactive
 	sm     SM
 	inSeen uint32        // stanzas from the client that were handled (XEP-0198 §4: h)

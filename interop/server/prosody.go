@@ -48,6 +48,8 @@ allow_unencrypted_plain_auth = true
 certificates = %[2]q
 ssl = { certificate = %[8]q, key = %[9]q }
 VirtualHost %[10]q
+Component "conference.%[11]s" "muc"
+  modules_enabled = { "muc_mam" }
 `
 
 func (s *Server) prosody(ctx context.Context, o Options) error {
@@ -73,7 +75,7 @@ func (s *Server) prosody(ctx context.Context, o Options) error {
 	conf := filepath.Join(s.Dir, "prosody.cfg.lua")
 	p := s.ports
 	text := fmt.Sprintf(prosodyConfig, filepath.Join(s.Dir, "prosody.pid"), data, filepath.Join(s.Dir, "prosody.log"),
-		p[0], p[1], p[2], p[3], cert, key, Domain)
+		p[0], p[1], p[2], p[3], cert, key, Domain, Domain)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
