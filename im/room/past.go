@@ -71,7 +71,8 @@ func readPast(ctx context.Context, rs *Rooms, room jid.JID, since session.Pos) (
 	if rs.Settings.History == 0 {
 		return nil, nil
 	}
-	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: since, Backwards: true, Max: rs.Settings.History})
+	// More than is shown: subjects and what was taken back are among it.
+	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: since, Backwards: true, Max: 2*rs.Settings.History + 20})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func readPast(ctx context.Context, rs *Rooms, room jid.JID, since session.Pos) (
 		}
 		out = append(out, newMoment(room, &k.Kept))
 	}
-	return out, nil
+	return out[max(0, len(out)-rs.Settings.History):], nil
 }
 
 func onlySubject(e *elem.Element) bool {
