@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -12,8 +14,19 @@ import (
 // stages is the judge: one ordered list, asked about every stanza.
 //
 //	block list   fails closed: a list that can't be read refuses
+//	invitations  counted in memory: can't fail
 func stages(b *block.Store) deliver.Judge {
-	return deliver.Stages{blockStage{b}}
+	return deliver.Stages{blockStage{b}, inviteStage{room.NewInvites()}}
+}
+
+// inviteStage is HARDENING M4.
+type inviteStage struct{ invites *room.Invites }
+
+func (s inviteStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict {
+	if refusal := s.invites.Refuse(st, time.Now()); refusal != nil {
+		return deliver.Verdict{Action: deliver.Refuse, Stage: "invitations", Reason: refusal.Text, Error: refusal}
+	}
+	return deliver.Verdict{Action: deliver.Allow}
 }
 
 // blockStage is XEP-0191.

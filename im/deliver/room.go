@@ -84,8 +84,8 @@ func storedForm(m *room.Message) []byte { return m.Out.AppendTo(make([]byte, 0, 
 // account, by the ordinary rules, but in no archive of the room.
 func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*planned, error) {
 	// The inviter is judged, as if he wrote himself (HARDENING M4).
-	direct := *m.Out
-	direct.From = m.Sender
+	// What it says was judged when it came in.
+	direct := stanza.Stanza{Kind: stanza.Message, Type: stanza.Normal, From: m.Sender, To: m.Out.To}
 	if v := p.cfg.Judge.Judge(ctx, &direct); v.Action == Drop {
 		return nil, nil
 	} else if v.Action != Allow {
