@@ -172,12 +172,15 @@ async def resume(w):
 async def room(w):
     at = "slixroom@conference." + DOMAIN
     a, b = w.alice["xep_0045"], w.bob["xep_0045"]
+    came, went = asyncio.Queue(), asyncio.Queue()
+    w.alice.add_event_handler(f"muc::{at}::got_online", came.put_nowait)
+    w.alice.add_event_handler(f"muc::{at}::got_offline", went.put_nowait)
     await a.join_muc_wait(at, "Alice", timeout=WAIT)
     form = await a.get_room_config(at)
     form["values"] = {"FORM_TYPE": "http://jabber.org/protocol/muc#roomconfig", "muc#roomconfig_roomname": "Slix"}
     await a.set_room_config(at, form)
     await b.join_muc_wait(at, "Bob", timeout=WAIT)
-    await until(w.alice.presences, lambda p: p["from"].full == at + "/Bob")
+    await until(came, lambda p: p["from"].full == at + "/Bob")
     assert sorted(a.get_roster(at)) == ["Alice", "Bob"], a.get_roster(at)
     w.bob.send_message(mto=at, mbody="hello room", mtype="groupchat")
     for c in (w.alice, w.bob):
@@ -188,7 +191,7 @@ async def room(w):
     await a.set_affiliation(at, "member", jid=w.bob.boundjid.bare)
     assert w.bob.boundjid.bare in [str(j) for j in await a.get_affiliation_list(at, "member")]
     await a.set_role(at, "Bob", "none")
-    await until(w.bob.presences, lambda p: p["from"].full == at + "/Bob" and p["type"] == "unavailable")
+    await until(went, lambda p: p["from"].full == at + "/Bob")
 
 
 async def main():
