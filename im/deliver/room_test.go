@@ -15,6 +15,7 @@ import (
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/store/storetest"
 	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stream"
 )
 
 const (
@@ -297,5 +298,67 @@ func TestRoom_privateMessage(t *testing.T) {
 			t.Errorf("%s got a copy", d.s.JID())
 		}
 		d.mu.Unlock()
+	}
+}
+
+// sink is a client that takes everything and looks at nothing.
+type sink struct{ s *session.Session }
+
+func (k *sink) Wake() {
+	if k.s == nil {
+		return
+	}
+	for {
+		if len(k.s.Take(k, make([]*session.Frame, 0, 64))) == 0 {
+			return
+		}
+		k.s.Wrote(k)
+	}
+}
+
+func (*sink) Kick(*stream.Error) {}
+
+// Issue 4: a room of thousands. Who enters gets the presence of more people than
+// the queue has stanzas for (HARDENING §0), before a slow client has confirmed one
+// of them, and messages still find room behind it.
+func TestRoom_large(t *testing.T) {
+	people := 2000
+	if testing.Short() {
+		people = 600
+	}
+	w := roomWorld(t, storetest.SQLite(t), session.DefaultLimits)
+	a := w.bind("a@x.test/1")
+	a.enter("big", "A")
+	a.configure("big")
+	for i := range people {
+		k := &sink{}
+		s, err := w.path.Bind(t.Context(), jid.MustParse(fmt.Sprintf("u%d@x.test", i)), "1", k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.s = s
+		in := w.path.Open(s)
+		doc := fmt.Sprintf("<presence to='big@rooms.x.test/U%d'>"+mucX+"</presence>", i)
+		if err := in.Stanza(t.Context(), scanRaw(t, doc)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow := w.bind("slow@x.test/1")
+	slow.mu.Lock()
+	slow.deaf = true
+	slow.mu.Unlock()
+	slow.enter("big", "slow")
+	for i := range 100 {
+		a.groupchat("big", fmt.Sprint(i))
+	}
+	a.until(100)
+	if slow.s.Overflowed() {
+		t.Fatal("who entered a large room was thrown out for it")
+	}
+	if _, waiting := slow.s.Unacked(); waiting < people+100 {
+		t.Errorf("%d stanzas wait, want %d presences and 100 messages", waiting, people)
+	}
+	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != people+2 {
+		t.Errorf("%d seats in %d rooms", seats, rooms)
 	}
 }

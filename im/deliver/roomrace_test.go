@@ -103,6 +103,67 @@ func TestRoom_lastOwners(t *testing.T) {
 	}
 }
 
+// XEP-0045 §10.9: a room is destroyed and made again while others enter and speak.
+// Nobody gets anything of it after it was destroyed for him, nor of the old one in the new.
+func TestRoom_destroyedUnderFire(t *testing.T) {
+	w := roomWorld(t, storetest.SQLite(t), session.Limits{Frames: 1 << 20, Bytes: 1 << 30, Held: 10})
+	rounds := 60
+	if testing.Short() {
+		rounds = 15
+	}
+	var wg sync.WaitGroup
+	var all []*device
+	for i := range 16 {
+		d := w.bind(fmt.Sprintf("u%d@x.test/1", i))
+		all = append(all, d)
+		wg.Go(func() {
+			for n := range rounds { // whoever made it is its owner; the others are refused
+				d.enter("r", fmt.Sprint("U", i))
+				d.configure("r")
+				d.groupchat("r", fmt.Sprintf("%d-%d", i, n))
+				if n%3 == 2 {
+					d.try("<iq to='r@rooms.x.test' type='set' id='d%d'><query xmlns='"+owner+"'><destroy/></query></iq>", n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	destroyed := 0
+	for _, d := range all {
+		d.try("<iq to='rooms.x.test' type='get' id='fence'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")
+		d.await(`id="fence"`, 0)
+		d.checkVisit(t)
+		destroyed += strings.Count(strings.Join(d.all, ""), "<destroy")
+	}
+	if destroyed < rounds {
+		t.Errorf("only %d were thrown out of a destroyed room", destroyed)
+	}
+}
+
+// A temporary room outlives the server's stop: its people come back and are what
+// they were. It goes with the last of them (XEP-0045 §7.14).
+func TestRoom_temporary(t *testing.T) {
+	db := storetest.SQLite(t)
+	w := roomWorld(t, db, session.DefaultLimits)
+	a := w.bind("a@x.test/1")
+	a.enter("temp", "A")
+	a.configure("temp")
+	w.path.cfg.Rooms.Stop()
+	w.path.End(t.Context(), a.s)
+	w.stop()
+	w = roomWorld(t, db, session.DefaultLimits)
+	b, a := w.bind("b@x.test/1"), w.bind("a@x.test/1")
+	b.enter("temp", "B")
+	b.await(`affiliation="none" role="participant".*code="110"`, 0)
+	a.enter("temp", "A")
+	a.await(`affiliation="owner".*code="110"`, 0)
+	w.path.End(t.Context(), a.s)
+	w.path.End(t.Context(), b.s)
+	c := w.bind("c@x.test/1")
+	c.enter("temp", "C")
+	c.await(`affiliation="owner".*code="201"`, 0) // another room
+}
+
 // act does one thing somebody might.
 func (d *device) act(rng *rand.Rand, i, n int) {
 	whom := fmt.Sprintf("u%d@x.test", 8+rng.IntN(56))
@@ -138,6 +199,8 @@ func (d *device) checkVisit(t *testing.T) {
 		f := quoted(raw)
 		self := strings.Contains(f, `<status code="110"/>`)
 		switch {
+		case strings.HasPrefix(f, "<presence") && strings.Contains(f, "<destroy"):
+			in = false
 		case strings.HasPrefix(f, "<presence") && self:
 			// XEP-0045 §7.6: with a new nickname one stays.
 			in = !strings.Contains(f, `type="unavailable"`) || strings.Contains(f, `<status code="303"/>`)

@@ -26,7 +26,7 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
-	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space)
+	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
 

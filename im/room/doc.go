@@ -2,7 +2,8 @@
 //
 // Specifications: XEP-0045, XEP-0249 (which needs no server), XEP-0313 §6.1.2
 // (a room's archive), XEP-0410 (self-ping), XEP-0421 (occupant ids), XEP-0424 and
-// XEP-0425 (retraction, moderation), XEP-0486 (avatars), XEP-0500 (slow mode).
+// XEP-0425 (retraction, moderation), XEP-0433 (search), XEP-0486 (avatars),
+// XEP-0500 (slow mode).
 //
 // # A room
 //

@@ -100,6 +100,8 @@ func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.serviceInfo(q)
 	case elem.Name{Space: disco.ItemsSpace, Local: "query"}:
 		return rs.serviceItems(ctx, q)
+	case elem.Name{Space: spaceSearch, Local: "search"}:
+		return rs.search(ctx, q)
 	case elem.Name{Space: spacePing, Local: "ping"}:
 		return nil, nil
 	}

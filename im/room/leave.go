@@ -31,7 +31,7 @@ func (rs *Rooms) depart(ctx context.Context, s *session.Session, st *stanza.Stan
 // Unavailable takes a session out of all its rooms: it has said that it is
 // unavailable for everybody (RFC 6121 §4.5.2), or has ended.
 func (rs *Rooms) Unavailable(ctx context.Context, s *session.Session, st *stanza.Stanza) {
-	if rs == nil {
+	if rs == nil || rs.stop.Load() {
 		return
 	}
 	if st != nil {
@@ -69,6 +69,9 @@ func (r *room) part(t *seat, st *stanza.Stanza, codes []string) {
 // emptied puts away what nobody is in any more: a room that was never configured
 // (XEP-0045 §10.1.3), a temporary one (§7.14).
 func (rs *Rooms) emptied(ctx context.Context, at jid.JID) error {
+	if rs.stop.Load() {
+		return nil
+	}
 	temporary := false
 	rs.peek(at, func(r *room) {
 		if len(r.seats) > 0 {

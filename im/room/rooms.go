@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parlance-im/parlance/im/archive"
@@ -47,6 +48,7 @@ type Rooms struct {
 	Setup
 	key  []byte // of occupant ids
 	pass passing
+	stop atomic.Bool
 
 	mu     sync.Mutex
 	loaded map[jid.JID]*room // owner: mu
@@ -259,6 +261,14 @@ func (rs *Rooms) drop(r *room) {
 	defer rs.mu.Unlock()
 	if rs.loaded[r.at] == r {
 		delete(rs.loaded, r.at)
+	}
+}
+
+// Stop says that the server is stopping: that everybody goes now does not end
+// temporary rooms, whose people come back, and nobody is told of it.
+func (rs *Rooms) Stop() {
+	if rs != nil {
+		rs.stop.Store(true)
 	}
 }
 
