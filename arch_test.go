@@ -34,8 +34,8 @@ var tierRules = map[string]tierRule{
 		reason: "the message's way must not depend on features, companies or sockets",
 		ranks: map[string]int{
 			"im/meter": 0, "im/trace": 0, "im/session": 0, "im": 1, "im/route": 2, "im/account": 3, "im/roster": 3,
-			"im/presence": 4, "im/block": 4, "im/archive": 4, "im/carbon": 5, "im/room": 5, "im/pubsub": 5,
-			"im/pep": 6, "im/file": 6, "im/push": 6, "im/deliver": 7,
+			"im/visit": 3, "im/presence": 4, "im/block": 4, "im/archive": 4, "im/carbon": 5, "im/room": 5, "im/pubsub": 5,
+			"im/file/picture": 5, "im/pep": 6, "im/file": 6, "im/push": 6, "im/deliver": 7,
 		},
 	},
 	"feature": {
@@ -155,6 +155,8 @@ var doors = []struct {
 	{lib: "github.com/spf13/cobra", at: []string{"cmd/parlance", "admin/command"}},
 	{lib: "golang.org/x/term", at: []string{"admin/command"}},
 	{lib: "github.com/prometheus/client_golang", at: []string{"admin/metric"}},
+	{lib: "github.com/minio/minio-go/v7", at: []string{"im/file"}},
+	{lib: "golang.org/x/image", at: []string{"im/file"}},
 	{lib: "golang.org/x/sync", at: []string{"store", "im", "edge", "server", "admin"}},
 	{lib: "golang.org/x/sys", at: []string{"edge/c2s", "store", "server", "interop", "bench"}},
 	{lib: "go.uber.org/goleak", test: true},

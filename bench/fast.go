@@ -39,9 +39,15 @@ func (t *tokens) get(user string) *token {
 	if t.of[user] == nil {
 		r := make([]byte, 16)
 		_, _ = rand.Read(r) // it never fails
-		t.of[user] = &token{agent: fmt.Sprintf("%x-%x-4%x-8%x-%x", r[:4], r[4:6], r[6:8], r[8:10], r[10:])[:36]}
+		t.of[user] = &token{agent: uuid(r)}
 	}
 	return t.of[user]
+}
+
+// uuid is one of version 4 made of 16 random bytes.
+func uuid(r []byte) string {
+	r[6], r[8] = r[6]&0x0f|0x40, r[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", r[:4], r[4:6], r[6:8], r[8:10], r[10:])
 }
 
 // fast logs in with a token (XEP-0484 §3.4), or with the password and asks for

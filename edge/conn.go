@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type Conn struct {
 	closed  atomic.Bool
 	since   time.Time
 	berth   int32 // in a Lot; owned by it, 0: none
+	held    atomic.Pointer[held]
 }
 
 // NewConn wraps an accepted connection.
@@ -94,8 +96,29 @@ func (c *Conn) came(n int) {
 	}
 }
 
+// Hold keeps what is written from now on back until Close, which sends it in one piece:
+// last words and TLS's close_notify. To a peer that has closed already, the second of two
+// writes would only raise SIGPIPE.
+func (c *Conn) Hold() { c.held.Store(&held{buf: make([]byte, 0, 96)}) }
+
+// held is what Hold keeps back.
+type held struct {
+	mu  sync.Mutex
+	buf []byte // mu
+}
+
+func (h *held) write(p []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buf = append(h.buf, p...)
+}
+
 // Write writes to the network.
 func (c *Conn) Write(p []byte) (int, error) {
+	if h := c.held.Load(); h != nil {
+		h.write(p)
+		return len(p), nil
+	}
 	n, err := c.Conn.Write(p)
 	if c.traffic != nil {
 		c.traffic.Out.Add(max(n, 0))
@@ -122,6 +145,13 @@ func (c *Conn) read(fd uintptr) bool {
 
 // Close closes the connection and frees its place among the descriptors.
 func (c *Conn) Close() error {
+	if h := c.held.Swap(nil); h != nil {
+		h.mu.Lock()
+		last := h.buf
+		h.mu.Unlock()
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // TLS has set it to now
+		_, _ = c.Write(last)
+	}
 	err := c.Conn.Close()
 	if c.files != nil && c.closed.CompareAndSwap(false, true) {
 		c.files.done()

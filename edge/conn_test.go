@@ -93,7 +93,7 @@ func TestNoWait_isNotStickyUnderTLS(t *testing.T) {
 		}
 		ch := make(chan done, 1)
 		go func() {
-			x, err := edge.Handshake(context.Background(), s, keys.Config(0), patience)
+			x, err := edge.Handshake(context.Background(), s, nil, keys.Config(0), patience)
 			ch <- done{x, err}
 		}()
 		cut := &cutter{Conn: c}
@@ -173,7 +173,7 @@ func TestKeys_shownIsWhatTheHandshakeUsed(t *testing.T) {
 	s, c := pair(t)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake() })
-	if _, err := edge.Handshake(t.Context(), s, keys.Config(0), patience); err != nil {
+	if _, err := edge.Handshake(t.Context(), s, nil, keys.Config(0), patience); err != nil {
 		t.Fatal(err)
 	}
 	wg.Wait()
@@ -194,7 +194,7 @@ func TestKeys_shownIsWhatTheHandshakeUsed(t *testing.T) {
 
 func TestHandshake_deadline(t *testing.T) {
 	s, _ := pair(t)
-	if _, err := edge.Handshake(t.Context(), s, edgetest.Keys(t).Config(0), 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := edge.Handshake(t.Context(), s, nil, edgetest.Keys(t).Config(0), 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
 	}
 }

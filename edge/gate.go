@@ -19,21 +19,27 @@ type GateLimits struct {
 	Total     int           // of all, waiting ones included
 	Wait      time.Duration // how long one over PerSource waits for its turn
 	Memory    int64         // bytes of all of them together
+	Turns     int           // logins under way at a time, from the TLS handshake on; 0: as many as there are
 }
 
 // DefaultGate is HARDENING §0.
 func DefaultGate() GateLimits {
-	return GateLimits{PerSource: 50, Total: 20000, Wait: 10 * time.Second, Memory: 64 << 20}
+	return GateLimits{PerSource: 50, Total: 20000, Wait: 10 * time.Second, Memory: 64 << 20, Turns: defaultTurns()}
 }
 
 // Gate counts connections that are not logged in. All listeners of a server share one.
 type Gate struct {
+	// OnCrowd, if set before anybody enters, is told when more want to log in than may
+	// at a time, and when that is over. One call at a time.
+	OnCrowd func(bool)
+
 	lim GateLimits
 
 	mu     sync.Mutex
 	total  int   // mu
 	memory int64 // mu
 	source map[netip.Prefix]*source
+	turns  turns // mu
 }
 
 type source struct {
@@ -52,11 +58,17 @@ type Pass struct {
 	key    netip.Prefix
 	memory int64 // owned by the connection's reading goroutine
 	done   bool
+
+	in             *row // Gate.mu: where it stands, nil: nowhere
+	before, behind *Pass
+	conn           *Conn         // Gate.mu: to be closed if it keeps others out
+	turn           time.Time     // Gate.mu: when it began
+	called         chan struct{} // Gate.mu: closed when its turn has come; nil if it does not wait
 }
 
 // Enter waits for a place and takes it. The error is ErrCrowded or ctx's.
 func (g *Gate) Enter(ctx context.Context, addr netip.Addr) (*Pass, error) {
-	key := sourceKey(addr)
+	key := SourceKey(addr)
 	g.mu.Lock()
 	if g.total >= g.lim.Total {
 		g.mu.Unlock()
@@ -114,6 +126,7 @@ func (p *Pass) Leave() {
 	defer g.mu.Unlock()
 	g.total--
 	g.memory -= p.memory
+	g.endTurn(p)
 	s := g.source[p.key]
 	if len(s.waiting) > 0 {
 		close(s.waiting[0])
@@ -146,8 +159,8 @@ func (g *Gate) Inside() int {
 	return g.total
 }
 
-// sourceKey is what counts as one source: an IPv4 address, an IPv6 /64.
-func sourceKey(a netip.Addr) netip.Prefix {
+// SourceKey is what counts as one source: an IPv4 address, an IPv6 /64.
+func SourceKey(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := 32
 	if a.Is6() {

@@ -20,7 +20,8 @@ func KeepAlive() net.KeepAliveConfig {
 
 // Listen opens a TCP listener whose connections are probed as KeepAlive says.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: KeepAlive()}
+	var lc net.ListenConfig
+	keepAlive(&lc)
 	return lc.Listen(ctx, "tcp", addr)
 }
 

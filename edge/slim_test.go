@@ -6,7 +6,6 @@ import (
 	"net"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/edge/edgetest"
@@ -50,8 +49,8 @@ func TestSlim_theConnectionGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := edge.Handshake(t.Context(), edge.NewConn(raw), keys.Config(0), time.Minute)
-	if err != nil {
+	srv := tls.Server(edge.NewConn(raw), keys.Config(0))
+	if err := srv.Handshake(); err != nil {
 		t.Fatal(err)
 	}
 	if edge.Held(srv) == 0 {

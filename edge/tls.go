@@ -86,13 +86,34 @@ func (k *Keys) Config(minVersion uint16, protos ...string) *tls.Config {
 
 // Handshake makes the server's side of a TLS handshake within d. It leaves c
 // open if it fails.
-func Handshake(ctx context.Context, c *Conn, conf *tls.Config, d time.Duration) (*tls.Conn, error) {
+//
+// Until a whole ClientHello has come there is nothing but the socket, then the
+// connection waits for its turn, if it has a pass: at most until 2d after it came.
+func Handshake(ctx context.Context, c *Conn, p *Pass, conf *tls.Config, d time.Duration) (*tls.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for _, step := range []func() error{
+		func() error { return c.awaitHello() },
+		func() error { return p.Turn(ctx, c, c.since.Add(2*d)) },
+	} {
+		if err := errors.Join(c.SetDeadline(time.Now().Add(d)), ctx.Err()); err != nil {
+			return nil, err
+		}
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
 	t := tls.Server(c, conf)
-	if err := c.SetDeadline(time.Now().Add(d)); err != nil {
+	if err := errors.Join(c.SetDeadline(time.Now().Add(d)), ctx.Err()); err != nil {
 		return nil, err
 	}
-	if err := t.HandshakeContext(ctx); err != nil {
+	// Not HandshakeContext, which starts a goroutine to look after ctx.
+	if err := t.Handshake(); err != nil {
 		return nil, err
 	}
+	if !stop() {
+		return nil, ctx.Err()
+	}
+	Slim(t)
 	return t, c.SetDeadline(time.Time{})
 }

@@ -62,6 +62,12 @@ type Route struct {
 type HTTPRoute struct {
 	Pattern string
 	Handler http.Handler
+	// Long: request and answer may take as long as bytes keep coming; every
+	// other route has one deadline for all of it.
+	Long bool
+	// Public: pages of any origin may call it, whatever the method. It must not
+	// look at cookies.
+	Public bool
 }
 
 // Identity is a service discovery identity (XEP-0030 §3.1).
@@ -79,7 +85,8 @@ type Feature struct {
 	Identities      []Identity // of the host
 	IQ              []Route
 	HTTP            []HTTPRoute
-	Migrations      fs.FS // dated *.sql files; nil if it owns no table
+	Commands        []Command // ad-hoc commands of the host
+	Migrations      fs.FS     // dated *.sql files; nil if it owns no table
 	// Start runs until ctx ends; nil if there is nothing to run.
 	Start func(ctx context.Context) error
 }

@@ -3,7 +3,10 @@ package server
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/parlance-im/parlance/im/account"
 )
 
 // Config is everything an operator can set. The tags are the documentation:
@@ -18,9 +21,11 @@ type Config struct {
 	Listen  Listen  `toml:"listen"`
 	TLS     TLS     `toml:"tls"`
 	Login   Login   `toml:"login"`
+	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
 	Rooms   Rooms   `toml:"rooms"`
 	Log     Log     `toml:"log"`
+	Contact Contact `toml:"contact"`
 }
 
 // Storage says where records, accounts and rosters are kept.
@@ -47,9 +52,13 @@ type TLS struct {
 
 // Login says how people prove who they are.
 type Login struct {
-	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS."`
+	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS. A SCRAM mechanism is left out while an account that may log in has no keys for its hash."`
 	ScramIterations    int      `toml:"scram_iterations" doc:"PBKDF2 rounds of newly set passwords (XEP-0438: at least 10000)."`
 	MinPassword        int      `toml:"min_password" doc:"Shortest password that can be set; 8 is the floor."`
+	TokenLifetime      Duration `toml:"token_lifetime" doc:"How long a device that was let in once may log in with a token instead of the password (XEP-0484), counted from its last visit. 0s: never."`
+	ClientCA           string   `toml:"client_ca" doc:"PEM file with the authorities whose certificates let people in (EXTERNAL): those who are named there as XMPP address, in the subjectAltName alone. Empty: none."`
+	ClientCRL          string   `toml:"client_crl" doc:"PEM or DER file with the list of what they have revoked. It is read again when it changes; one that is out of date lets nobody in."`
+	Guests             int      `toml:"guests" doc:"How many people without an account may be here at once (ANONYMOUS). They can write and chat, and change nothing; with their connection they are gone. 0: nobody."`
 	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
 	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
 	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
@@ -72,7 +81,7 @@ type Limits struct {
 	StanzaNamespaces    int      `toml:"stanza_namespaces" doc:"Namespace declarations in one stanza."`
 	SessionsPerAccount  int      `toml:"sessions_per_account" doc:"Devices one person may have online at once."`
 	UnackedStanzas      int      `toml:"unacked_stanzas" doc:"Stanzas kept for a client that has not acknowledged them (XEP-0198)."`
-	UnackedBytes        Size     `toml:"unacked_bytes" doc:"The same in bytes."`
+	UnackedBytes        Size     `toml:"unacked_bytes" doc:"Bytes of these held in memory. Messages that are in the archive are given back to it beyond 32 KiB and count 24 bytes each."`
 	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
 }
@@ -93,6 +102,17 @@ type Log struct {
 	Format string `toml:"format" doc:"\"text\" or \"json\"."`
 }
 
+// Contact tells where the people who run this server can be reached.
+type Contact struct {
+	Abuse    []string `toml:"abuse" doc:"Addresses that anybody may ask the server for (XEP-0157), as mailto:, xmpp: or https: links. This one: about spam and abuse."`
+	Admin    []string `toml:"admin" doc:"Those who run the server."`
+	Feedback []string `toml:"feedback" doc:"What people think of it."`
+	Sales    []string `toml:"sales" doc:"Sales."`
+	Security []string `toml:"security" doc:"Holes and incidents."`
+	Support  []string `toml:"support" doc:"Help."`
+	Status   []string `toml:"status" doc:"Where one sees whether the server works."`
+}
+
 // Default is what holds where the file says nothing, and all of it without a file.
 func Default() *Config {
 	return &Config{
@@ -108,13 +128,15 @@ func Default() *Config {
 		TLS: TLS{MinVersion: "1.2"},
 		Login: Login{
 			Mechanisms: []string{
-				"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
+				"EXTERNAL", "SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
 			},
+			TokenLifetime:      Duration(account.DefaultTokenLife),
 			ScramIterations:    10000,
 			MinPassword:        12,
 			FailuresPerAccount: 20,
 			FailuresPerSource:  60,
 		},
+		Files: defaultFiles(),
 		Limits: Limits{
 			Negotiation:         Duration(30 * time.Second),
 			TLSHandshake:        Duration(10 * time.Second),
@@ -137,6 +159,8 @@ func Default() *Config {
 		},
 		Rooms: Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
 		Log:   Log{Level: "info", Format: "text"},
+		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},
+			Support: []string{}, Status: []string{}},
 	}
 }
 
@@ -157,6 +181,18 @@ func (c *Config) RoomsDomain() string {
 		return "conference." + c.Domain
 	}
 	return c.Rooms.Domain
+}
+
+// Witness is the file that says how far the archive reaches. It stands beside the folder's
+// other files, whichever database holds the archive.
+func (c *Config) Witness() string { return filepath.Join(c.Data, "witness") }
+
+// dataName is what a person calls the data set; a connection string may hold a password.
+func (c *Config) dataName() string {
+	if file, ok := strings.CutPrefix(c.DSN(), "sqlite:"); ok {
+		return file
+	}
+	return "the database of storage.dsn"
 }
 
 // AdminSocket is the path of the local admin socket.

@@ -46,9 +46,11 @@ func (c *Config) Check() Problems {
 	c.checkListen(&p)
 	c.checkTLS(&p)
 	c.checkLogin(&p)
+	c.checkFiles(&p)
 	c.checkLimits(&p)
 	c.checkRooms(&p)
 	c.checkLog(&p)
+	c.Contact.check(&p)
 	return p
 }
 
@@ -138,7 +140,7 @@ func (c *Config) checkTLS(p *Problems) {
 }
 
 var mechanisms = []string{
-	"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
+	"EXTERNAL", "SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "PLAIN",
 }
 
 func (c *Config) checkLogin(p *Problems) {
@@ -156,6 +158,16 @@ func (c *Config) checkLogin(p *Problems) {
 	// Low round counts are for load tests only, which import accounts with their own flag.
 	between(p, "login.scram_iterations", l.ScramIterations, 4096, 10_000_000)
 	between(p, "login.min_password", l.MinPassword, 8, 128)
+	if d := l.TokenLifetime.D(); d != 0 && (d < time.Hour || d > 365*24*time.Hour) {
+		p.add("login.token_lifetime", "%s is out of range: from 1h to 8760h, or 0s for none", l.TokenLifetime)
+	}
+	if l.ClientCRL != "" && l.ClientCA == "" {
+		p.add("login.client_crl", "belongs to an authority: set login.client_ca too")
+	}
+	if l.ClientCA != "" && !slices.Contains(l.Mechanisms, "EXTERNAL") {
+		p.add("login.client_ca", "is of no use without EXTERNAL in login.mechanisms")
+	}
+	between(p, "login.guests", l.Guests, 0, 100_000)
 	between(p, "login.failures_per_account", l.FailuresPerAccount, 1, 1000)
 	between(p, "login.failures_per_source", l.FailuresPerSource, 1, 100_000)
 	if l.Plaintext {

@@ -86,7 +86,7 @@ func article(word string) string {
 
 // resolve makes relative paths count from the configuration file's folder.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Data, &c.Listen.Admin, &c.TLS.Cert, &c.TLS.Key} {
+	for _, p := range []*string{&c.Data, &c.Listen.Admin, &c.TLS.Cert, &c.TLS.Key, &c.Login.ClientCA, &c.Login.ClientCRL} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/room"
@@ -19,6 +23,7 @@ import (
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -34,11 +39,19 @@ type core struct {
 	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
+	guests   *account.Guests // nil: nobody without an account is let in
 	rosters  *roster.Store
 	blocks   *block.Store
+	wall     *block.Wall
+	visits   *visit.Store
+	notices  *serviceadmin.Notices
+	stopping *stopping
 	presence *presence.Flow
 	archive  *archive.Archive
+	witness  *archive.Witness
 	ledger   *archive.Ledger
+	files    *file.Store            // nil if nobody can upload
+	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
 	routes   *route.Table
 	rooms    *room.Rooms // nil: off
 	path     *deliver.Path
@@ -53,26 +66,69 @@ func openCore(ctx context.Context, cfg *Config, o Options, accounts account.Conf
 	if err != nil || !domain.IsDomain() {
 		return nil, fmt.Errorf("server: domain %q: %w", cfg.Domain, errors.Join(err, errors.New("not a domain name")))
 	}
-	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer)}
+	c := &core{cfg: cfg, log: o.Log, domain: domain, meter: new(meter.Meter), trace: new(trace.Tracer), stopping: new(stopping)}
 	if c.db, err = store.Open(ctx, store.Options{DSN: cfg.DSN(), Log: o.Log, Observe: c.meter.Stored}); err != nil {
 		return nil, err
 	}
-	if err := c.assemble(ctx, o.Version, accounts); err != nil {
+	if c.witness, err = archive.OpenWitness(cfg.Witness()); err != nil {
 		return nil, errors.Join(err, c.db.Close())
 	}
+	if c.witness.Damaged() {
+		c.log.Warn("server: the witness could not be read and begins anew: nothing says whether the archive's end is missing", "file", c.witness.Path())
+	}
+	// HARDENING F23: before anything is written.
+	if err = c.witness.Check(ctx, c.db, cfg.dataName()); err == nil {
+		err = c.assemble(ctx, o.Version, accounts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	return c, nil
+}
+
+// close closes what openCore opened, if run was not called.
+func (c *core) close() error { return errors.Join(c.db.Close(), c.witness.Close()) }
+
+// vouch flushes the witness. If its disk fails, and the data set is on it too, that has failed.
+func (c *core) vouch(ctx context.Context) {
+	err := c.witness.Run(ctx, c.log)
+	if err == nil {
+		return
+	}
+	c.log.Error("server: the witness can't be flushed", "err", err)
+	if c.db.Engine() == store.SQLite {
+		c.db.Fail(err)
+	}
 }
 
 func (c *core) assemble(ctx context.Context, version string, accounts account.Config) (err error) {
 	if err = c.db.Migrate(ctx, migrations()); err != nil {
 		return err
 	}
+	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
+		return err
+	}
+	if c.cfg.Login.Guests > 0 {
+		c.guests = account.NewGuests(c.domain.Domain(), c.cfg.Login.Guests)
+	}
+	accounts.Guests = c.guests
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
 	if c.archive, err = archive.Open(ctx, c.db, time.Now); err != nil {
 		return err
 	}
+	c.archive.WitnessBy(c.witness)
+	if err = c.openFiles(ctx); err != nil {
+		return err
+	}
+	if c.wall, err = block.OpenWall(ctx, c.db, c.local); err != nil {
+		return err
+	}
+	if c.notices, err = serviceadmin.OpenNotices(ctx, c.db); err != nil {
+		return err
+	}
+	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
 	if err = c.openRooms(ctx); err != nil {
@@ -82,6 +138,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		return err
 	}
 	c.accounts.OnRemove(c.forget)
+	c.accounts.Devices.OnRevoke(func(who jid.JID, device string) {
+		c.endDevice(context.WithoutCancel(ctx), who, device, nil, session.NotAuthorized("this device has been removed from the account"))
+	})
 	c.accounts.OnRevoke(func(who jid.JID) {
 		c.path.Disconnect(context.WithoutCancel(ctx), who, "this account has been changed; sign in again")
 		// If it was removed: its contacts hear of it, and memory forgets it.
@@ -102,6 +161,7 @@ func (c *core) routing() {
 		Session:  session.Limits{Frames: l.UnackedStanzas, Bytes: int(l.UnackedBytes), Held: session.DefaultLimits.Held},
 		Sessions: l.SessionsPerAccount,
 		Ledger:   c.ledger,
+		Record:   c.archive,
 		Overflow: func(s *session.Session) { c.path.Overflow(s) },
 		Now:      time.Now,
 		Meter:    c.meter,
@@ -113,7 +173,7 @@ func (c *core) routing() {
 func (c *core) people() deliver.Judge {
 	c.rosters = roster.New(roster.Config{DB: c.db, Routes: c.routes})
 	c.blocks = block.New(block.Config{DB: c.db, Routes: c.routes, Log: c.log})
-	judge := stages(c.blocks)
+	judge := stages(c.wall, c.guests, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
@@ -125,7 +185,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.presence,
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: c.arrivals(),
 		Accounts: c.accounts, Rooms: c.rooms, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
@@ -141,17 +201,45 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	base := context.WithoutCancel(ctx)
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
-	path, ledger, index, rooms := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	path := make(chan error, 1)
+	behind := make(chan error, 5) // ledger, index, visits, known devices, rooms
+	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
-	go func() { ledger <- c.ledger.Run(behindCtx) }()
-	go func() { index <- c.archive.Index(behindCtx, c.log) }()
-	go func() { rooms <- c.rooms.Run(pathCtx) }()
+	go func() { behind <- c.ledger.Run(behindCtx) }()
+	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.rooms.Run(behindCtx) }()
+	go func() { behind <- c.visits.Run(behindCtx) }()
+	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()
+	stopAside := c.aside(base)
 	return func() error {
+		stopAside()
 		stopPath()
-		err := errors.Join(<-path, <-rooms)
+		err := <-path
 		stopBehind()
-		return errors.Join(err, <-ledger, <-index, c.db.Close())
+		for range cap(behind) {
+			err = errors.Join(err, <-behind)
+		}
+		<-vouched
+		return errors.Join(err, c.closeFiles(), c.close())
 	}
+}
+
+// aside runs what features have to do beside the path; stop ends it and waits.
+func (c *core) aside(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, f := range c.features {
+		if f.Start == nil {
+			continue
+		}
+		all.Go(func() {
+			if err := f.Start(ctx); err != nil && ctx.Err() == nil {
+				c.log.Error("server: a feature stopped", "feature", f.Name, "err", err)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // send carries a message on the server's own behalf; used to give the demo a history.

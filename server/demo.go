@@ -56,7 +56,12 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	cfg.Login.Plaintext = o.PlaintextLogin
 	ac := accountConfig(cfg)
 	ac.AnyPassword = true
-	return serve(ctx, cfg, Options{Version: o.Version, Out: o.Out, Log: o.Log}, ac, sampleCompany)
+	for {
+		err := serve(ctx, cfg, Options{Version: o.Version, Out: o.Out, Log: o.Log}, ac, sampleCompany)
+		if err != errRestart { //nolint:errorlint // as in Run
+			return err
+		}
+	}
 }
 
 // sampleCompany makes the demo's people at the first start. If that was cut

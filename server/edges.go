@@ -21,8 +21,10 @@ import (
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/web"
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
 )
 
@@ -55,9 +57,21 @@ type listener struct {
 }
 
 // pathCore is im/deliver's path as an edge sees it: Open gives the edge's own interface.
-type pathCore struct{ *deliver.Path }
+type pathCore struct {
+	*deliver.Path
+	visits *visit.Store
+}
 
 func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
+
+// Bind notes who has come.
+func (p pathCore) Bind(ctx context.Context, account jid.JID, resource string, w session.Wire) (*session.Session, error) {
+	s, err := p.Path.Bind(ctx, account, resource, w)
+	if err == nil {
+		p.visits.Note(account.Bare(), s.Bound())
+	}
+	return s, err
+}
 
 // openEdges opens all listeners; run serves them.
 func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
@@ -68,7 +82,8 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	l := c.cfg.Limits
 	e := &edges{core: c, files: edge.NewFiles(fdReserve),
 		gate: edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
-			Wait: edge.DefaultGate().Wait, Memory: l.PreAuthMemory.Bytes()})}
+			Wait: edge.DefaultGate().Wait, Turns: edge.DefaultGate().Turns, Memory: l.PreAuthMemory.Bytes()})}
+	e.gate.OnCrowd = tightMemory()
 	e.live, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
@@ -94,13 +109,23 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 
 func (e *edges) newC2S() (*c2s.Server, error) {
 	c := e.core
+	known, err := authorities(c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	tlsConf := e.keys.Config(minTLS(c.cfg), "xmpp-client")
+	if known != nil {
+		known.Ask(tlsConf)
+	}
 	return c2s.New(c2s.Config{
-		Domain: c.domain, Core: pathCore{c.path},
+		Authorities: known, Guests: c.visitors(),
+		Domain: c.domain, Core: pathCore{c.path, c.visits},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Devices: c.devices(), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,
 		Keys:       e.keys,
-		TLS:        e.keys.Config(minTLS(c.cfg), "xmpp-client"),
+		TLS:        tlsConf,
 		Gate:       e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
 		Features: func() []*elem.Element {
 			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
@@ -129,6 +154,22 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 		Handshake: c.cfg.Limits.TLSHandshake.D(),
 		Gate:      e.gate, Files: e.files, Log: c.log, Meter: c.meter,
 	})
+}
+
+// devices is nil where no device gets a token.
+func (c *core) devices() c2s.Devices {
+	if c.cfg.Login.TokenLifetime == 0 {
+		return nil
+	}
+	return c.accounts.Devices
+}
+
+// visitors is nil where nobody without an account is let in.
+func (c *core) visitors() c2s.Guests {
+	if c.guests == nil {
+		return nil
+	}
+	return c.guests
 }
 
 func (c *core) credentials(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) }
@@ -164,6 +205,7 @@ func (e *edges) open(ctx context.Context) error {
 			e.listeners = append(e.listeners, listener{set.kind, ln, set.run})
 		}
 	}
+	e.core.reachable(e.listeners)
 	ln, err := api.Listen(e.core.cfg.AdminSocket())
 	if err != nil {
 		return fmt.Errorf("server: listen: admin: %w", err)

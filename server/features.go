@@ -4,11 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/adhoc"
 	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
+	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
+	"github.com/parlance-im/parlance/feature/upload"
 	"github.com/parlance-im/parlance/feature/vcard"
 	"github.com/parlance-im/parlance/feature/version"
 	"github.com/parlance-im/parlance/im"
@@ -17,9 +20,11 @@ import (
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -42,8 +47,18 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		clock.Feature(time.Now),
 		vcard.Feature(c.db),
 		version.Feature(v),
+		serviceadmin.Feature(c.administration()),
 	}
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, Items: c.services(), MaySee: c.presence.MaySee})
+	forms, items := contactForm(c.cfg.Contact), services(c)
+	if c.cfg.uploads() {
+		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
+		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
+		// Gajim looks for the upload service among the server's items only.
+		items = append(items, c.domain)
+	}
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	all = append(all, commands.Feature(), contacts(), portable())
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -57,14 +72,17 @@ func migrations() []store.Migrations {
 		presence.Migrations(),
 		room.Migrations(),
 		vcard.Migrations(),
+		file.Migrations(),
+		visit.Migrations(),
+		serviceadmin.Migrations(),
 	}
 }
 
 // forget removes what belongs to an account when it is removed. The archive
-// stays: the record is not the account's.
+// and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

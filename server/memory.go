@@ -66,3 +66,22 @@ func (l *litter) due(now uint64, open int) bool {
 	l.most = open
 	return true
 }
+
+// stormGC is how much garbage is let lie while a crowd logs in, in percent of what lives.
+const stormGC = 50
+
+// tightMemory is told when a crowd logs in (HARDENING F13): a login makes more garbage
+// than anything else, and as much of it as lives is what memory would rise by. An
+// operator's own stricter setting stays.
+func tightMemory() func(crowd bool) {
+	usual := 0
+	return func(crowd bool) {
+		if !crowd {
+			debug.SetGCPercent(usual)
+			return
+		}
+		if usual = debug.SetGCPercent(stormGC); usual < stormGC {
+			debug.SetGCPercent(usual)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package server
 
-import "testing"
+import (
+	"runtime/debug"
+	"testing"
+)
 
 func TestTidy_whenItIsDue(t *testing.T) {
 	const mib = 1 << 20
@@ -30,5 +33,25 @@ func TestTidy_whenItIsDue(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTightMemory_whileACrowdLogsIn(t *testing.T) {
+	first := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(first)
+	now := func() int {
+		n := debug.SetGCPercent(100)
+		debug.SetGCPercent(n)
+		return n
+	}
+	for _, c := range []struct{ usual, crowd int }{{100, stormGC}, {200, stormGC}, {30, 30}, {-1, -1}} {
+		debug.SetGCPercent(c.usual)
+		tell := tightMemory()
+		if tell(true); now() != c.crowd {
+			t.Errorf("%d: %d in a crowd, want %d", c.usual, now(), c.crowd)
+		}
+		if tell(false); now() != c.usual {
+			t.Errorf("%d: %d after it", c.usual, now())
+		}
 	}
 }

@@ -36,12 +36,12 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	if err != nil {
 		return command.Opened{}, err
 	}
-	opened := command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.db.Close}
+	opened := command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.close}
 	if p.Config == "" {
 		// Without a file the domain is only a default: what the data set has counts more.
 		first, err := c.accounts.List(ctx, "", 1)
 		if err != nil {
-			return command.Opened{}, errors.Join(err, c.db.Close())
+			return command.Opened{}, errors.Join(err, c.close())
 		}
 		if len(first) > 0 {
 			opened.Domain = first[0].JID.Domain()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/room"
@@ -13,18 +14,39 @@ import (
 
 // stages is the judge: one ordered list, asked about every stanza.
 //
+//	wall         of the whole server, from memory: it can't fail
+//	guest        can't fail: it knows from memory who is one
 //	block list   fails closed: a list that can't be read refuses
 //	invitations  counted in memory: can't fail
-func stages(b *block.Store) deliver.Judge {
-	return deliver.Stages{blockStage{b}, inviteStage{room.NewInvites()}}
+func stages(w *block.Wall, guests *account.Guests, b *block.Store) deliver.Judge {
+	if guests == nil {
+		return deliver.Stages{wallStage{w}, blockStage{b}, inviteStage{room.NewInvites()}}
+	}
+	return deliver.Stages{wallStage{w}, guestStage{guests}, blockStage{b}, inviteStage{room.NewInvites()}}
 }
 
 // inviteStage is HARDENING M4.
 type inviteStage struct{ invites *room.Invites }
 
 func (s inviteStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict {
-	if refusal := s.invites.Refuse(st, time.Now()); refusal != nil {
-		return deliver.Verdict{Action: deliver.Refuse, Stage: "invitations", Reason: refusal.Text, Error: refusal}
+	return verdict("invitations", func() (*stanza.Error, bool) { return s.invites.Refuse(st, time.Now()), false })
+}
+
+// wallStage is the lists of XEP-0133 §4.11 and §4.12.
+type wallStage struct{ wall *block.Wall }
+
+func (s wallStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict {
+	return verdict("wall", func() (*stanza.Error, bool) { return s.wall.Verdict(st.From, st.To, st.Kind, st.Type) })
+}
+
+// verdict is a list's answer as the judge's.
+func verdict(stage string, ask func() (refusal *stanza.Error, drop bool)) deliver.Verdict {
+	refusal, drop := ask()
+	switch {
+	case refusal != nil:
+		return deliver.Verdict{Action: deliver.Refuse, Stage: stage, Reason: refusal.Text, Error: refusal}
+	case drop:
+		return deliver.Verdict{Action: deliver.Drop, Stage: stage, Reason: "blocked"}
 	}
 	return deliver.Verdict{Action: deliver.Allow}
 }
@@ -36,14 +58,7 @@ func (s blockStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict 
 	if st.To.IsZero() {
 		return deliver.Verdict{Action: deliver.Allow} // broadcasts are asked about per recipient (presencePolicy)
 	}
-	refusal, drop := s.lists.Verdict(st.From, st.To, st.Kind, st.Type)
-	switch {
-	case refusal != nil:
-		return deliver.Verdict{Action: deliver.Refuse, Stage: "block", Reason: refusal.Text, Error: refusal}
-	case drop:
-		return deliver.Verdict{Action: deliver.Drop, Stage: "block", Reason: "blocked"}
-	}
-	return deliver.Verdict{Action: deliver.Allow}
+	return verdict("block", func() (*stanza.Error, bool) { return s.lists.Verdict(st.From, st.To, st.Kind, st.Type) })
 }
 
 // may is the judge's answer for presence from one account to another, asked

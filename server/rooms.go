@@ -31,7 +31,7 @@ func (c *core) openRooms(ctx context.Context) error {
 }
 
 // services are the domain's other addresses (XEP-0030 §4).
-func (c *core) services() (out []jid.JID) {
+func services(c *core) (out []jid.JID) {
 	if c.rooms != nil {
 		out = append(out, c.rooms.Service)
 	}

@@ -28,12 +28,32 @@ type Options struct {
 // Start order: data set, path, listeners, so that nobody is let in before what
 // he sends can be kept. Stop order: listeners and connections, path (what was
 // accepted is finished), ledger (what nobody confirmed is written down), data set.
+//
+// An administrator's restart (XEP-0133 §4.30) does all this and begins again, with the
+// configuration as it is in its file then, or with the old one if that has problems.
 func Run(ctx context.Context, cfg *Config, o Options) error {
-	return serve(ctx, cfg, o, accountConfig(cfg), firstSteps)
+	for {
+		err := serve(ctx, cfg, o, accountConfig(cfg), firstSteps)
+		if err != errRestart { //nolint:errorlint // joined with another error it is no restart: something failed on the way
+			return err
+		}
+		if o.ConfigPath == "" {
+			continue
+		}
+		if next, err := Load(o.ConfigPath); err != nil {
+			o.Log.Error("server: the configuration has problems; starting again with the one before", "err", err)
+		} else {
+			cfg = next
+		}
+	}
 }
 
 func accountConfig(c *Config) account.Config {
-	return account.Config{Iterations: c.Login.ScramIterations, MinPassword: c.Login.MinPassword,
+	life := c.Login.TokenLifetime.D()
+	if life == 0 {
+		life = -1
+	}
+	return account.Config{TokenLife: life, Iterations: c.Login.ScramIterations, MinPassword: c.Login.MinPassword,
 		FailuresPerAccount: c.Login.FailuresPerAccount, FailuresPerSource: c.Login.FailuresPerSource}
 }
 
@@ -49,7 +69,11 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		return unlessTold(ctx, err)
 	}
 	stop := c.run(ctx)
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() {
+		if failed := stop(); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}()
 	e, err := openEdges(ctx, c, o.Version)
 	if err != nil {
 		return unlessTold(ctx, err)
@@ -60,6 +84,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(ctx, c.rooms.Stop)() // before connections end
+	defer c.stopping.arm(cancel)()
 	var aside sync.WaitGroup
 	defer aside.Wait()
 	defer cancel(nil)
@@ -78,6 +103,9 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	err = e.run(ctx)
 	if cause := c.db.Err(); cause != nil {
 		return errors.Join(err, cause)
+	}
+	if err == nil && context.Cause(ctx) == errRestart { //nolint:errorlint // set by stopping and nobody else
+		return errRestart
 	}
 	return err
 }

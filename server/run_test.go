@@ -261,7 +261,7 @@ func TestDemo_killedWhileItWasMade(t *testing.T) {
 	if err := c.accounts.Create(t.Context(), jid.MustParse("alice@acme.test"), demoPassword, account.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.db.Close(); err != nil {
+	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
 	r := demo(t, dir)

@@ -14,7 +14,9 @@
 // with synchronous_commit=on. What is written at the same time shares one transaction and one flush;
 // each closure stands behind its own savepoint. A failed write or flush of the file poisons the DB (Err,
 // Failed): every later Write fails, for the kernel may have dropped the pages (HARDENING F3). A full disk fails that batch
-// only (IsFull). A connection lost during COMMIT is ambiguous (IsAmbiguous).
+// only (IsFull). A connection lost during COMMIT is ambiguous (IsAmbiguous); when the next
+// closure runs, its outcome is final: PostgreSQL's old session has ended. The writer's session holds an advisory lock, so that one
+// server writes to a database (behind a pooler that takes sessions apart it does not work).
 //
 // # Goroutines
 //

@@ -41,8 +41,8 @@ const inUse = ".used" // beside the database: it has held a data set
 
 // intact looks at the files before SQLite does (HARDENING F23): SQLite takes an empty file for a new data
 // set, and a write-ahead log that breaks off in its middle for one that a crash cut short.
-// It cannot see what leaves no trace: a log that was shortened to any of its commits, or emptied, looks
-// as if nothing more had been written.
+// It cannot see what leaves no trace here: a log that was shortened to any of its commits, or emptied, looks
+// as if nothing more had been written. For that there is the archive's witness (docs/decisions/0007).
 func (e *lite) intact() error {
 	fi, err := os.Stat(e.path)
 	if err != nil {
@@ -58,7 +58,7 @@ func (e *lite) intact() error {
 		if walSize, err = wal.Seek(0, io.SeekEnd); err != nil {
 			return err
 		}
-		if err := walIntact(wal, walSize); err != nil {
+		if err := walIntact(wal, walSize); err != nil && !e.o.Broken {
 			return err
 		}
 	}

@@ -25,6 +25,8 @@ type pg struct {
 	conf    *pgx.ConnConfig
 	vers    string
 	readers int // connections in the pool
+	aside   bool
+	old     uint32 // process id of the writer's last session; owner: who calls writer, one at a time
 
 	closed atomic.Bool
 }
@@ -39,7 +41,7 @@ func openPG(ctx context.Context, _ *DB, o Options) (engine, error) {
 	}
 	pc.MaxConns = int32(o.Readers)
 	pc.MaxConnIdleTime = o.idle
-	e := &pg{conf: pc.ConnConfig.Copy(), readers: o.Readers}
+	e := &pg{conf: pc.ConnConfig.Copy(), readers: o.Readers, aside: o.Aside}
 	if e.pool, err = pgxpool.NewWithConfig(ctx, pc); err != nil {
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
@@ -131,7 +133,58 @@ func (e *pg) writer(ctx context.Context) (writeConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgresql: %w", err)
 	}
+	if err := e.seize(ctx, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("postgresql: %w", err), c.Close(ctx))
+	}
 	return &pgWriter{pgConn: pgConn{c: c, ctx: context.Background()}, cancel: func() {}, known: map[string]bool{}}, nil
+}
+
+const (
+	// The lock of the one writer, held by its session: of this database and schema.
+	pgSeize = `SELECT pg_advisory_lock($1, hashtext(current_schema()))`
+	pgEnd   = `SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::oid AND pid = $2`
+	pgOwner = `SELECT a.pid, COALESCE(a.client_addr::text, 'this machine') FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.granted AND a.datname = current_database()`
+	// A session whose client is gone, with its machine or with the network, ends soon.
+	pgNotice = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`
+
+	pgLockClass = 0x7061726c // "parl"
+	pgLockTime  = 5 * time.Second
+)
+
+// seize makes c the only connection that writes: a second server on one database would number its records as
+// the first does. And when a connection was lost, PostgreSQL may not know it yet and commit, a moment from now, what we are about to
+// look for in vain; so the old session is ended, and its lock awaited, before anybody looks.
+func (e *pg) seize(ctx context.Context, c *pgx.Conn) error {
+	if e.aside {
+		_, err := c.Exec(ctx, `SET default_transaction_read_only = on`)
+		return err
+	}
+	if _, err := c.Exec(ctx, pgNotice); err != nil {
+		return err
+	}
+	if e.old != 0 {
+		if _, err := c.Exec(ctx, pgEnd, pgLockClass, int32(e.old)); err != nil {
+			return err
+		}
+	}
+	wait, cancel := context.WithTimeout(ctx, pgLockTime)
+	defer cancel()
+	if _, err := c.Exec(wait, pgSeize, pgLockClass); err != nil {
+		return errors.Join(e.owner(ctx), err)
+	}
+	e.old = c.PgConn().PID()
+	return nil
+}
+
+// owner says who has the writer's lock; nil if nobody has or nobody knows.
+func (e *pg) owner(ctx context.Context) error {
+	var pid int32
+	var from string
+	if err := e.pool.QueryRow(ctx, pgOwner, pgLockClass).Scan(&pid, &from); err != nil {
+		return nil // who asks has an error already
+	}
+	return fmt.Errorf("another server writes to this database, from %s: stop it, or end its session with SELECT pg_terminate_backend(%d)", from, pid)
 }
 
 // pgConn runs statements on one connection; pgx keeps them prepared.

@@ -110,6 +110,9 @@ func (c *cutter) up(p *pair) {
 		if err != nil {
 			return
 		}
+		if bytes.HasSuffix(buf[:min(n, 8)], []byte{0x04, 0xd2, 0x16, 0x2e}) {
+			return // a request to cancel what a lost connection was doing: it is lost as well
+		}
 		if mode := c.mode.Load(); mode != pass && bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 			c.mode.Store(pass)
 			if mode == cutAfterDone {

@@ -37,9 +37,15 @@ type Options struct {
 	Log *slog.Logger
 	// Readers bounds the connections that Read uses at the same time; 0: 4.
 	Readers int
+	// Aside opens a PostgreSQL database beside the server that writes to it, to read only. SQLite's is opened by one process.
+	Aside bool
 	// Observe is told of every transaction that was committed: how many writes were in it, how long
 	// it took, and how long of that its flush took. It must be quick. Nil: nobody is told.
 	Observe func(writes int, took, flush time.Duration)
+
+	// Broken opens an SQLite data set in spite of a write-ahead log that is damaged in its middle:
+	// it ends before the damage then. For who knows that something is lost.
+	Broken bool
 
 	// Set by tests.
 	vfs      string        // name of a registered SQLite VFS, which injects faults
@@ -213,6 +219,9 @@ func (db *DB) Close() error {
 	}
 	return nil
 }
+
+// Fail poisons db as a failed flush of its own does: for who sees the disk fail beside it.
+func (db *DB) Fail(err error) { db.poison(err) }
 
 func (db *DB) poison(err error) {
 	db.mu.Lock()

@@ -145,6 +145,9 @@ func (l *lab) logins() error {
 	n := l.size(200, 4)
 	return l.with(People{N: n}, func(s *Server) error {
 		for _, mech := range []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "FAST"} {
+			if !l.wants("login", "login-"+mech) {
+				continue
+			}
 			r, err := l.run("login", merge(s.options(l.progress), bench.Options{Sessions: n, Mechanism: mech, Count: l.size(3000, 20)}))
 			if bench.NotOffered(err) {
 				l.row("login: "+mech, "", "not offered")

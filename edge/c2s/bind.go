@@ -28,7 +28,7 @@ func onBind(s *Stream, ctx context.Context, raw *elem.Raw) error {
 		}
 		// XEP-0198 §3: only after binding.
 		return s.failed("unexpected-request", nil)
-	case stream.SASLSpace, stream.TLSSpace:
+	case stream.SASLSpace, stream.SASL2Space, stream.TLSSpace: // XEP-0388 §4.8 among them
 		return stream.Fail("policy-violation", "You are logged in already.")
 	}
 	return stream.Fail("not-authorized", "Bind a resource first (RFC 6120 §7).")
@@ -57,6 +57,7 @@ func (s *Stream) bind(ctx context.Context, raw *elem.Raw) error {
 	}
 	s.sess = sess
 	sess.SetLanguage(s.nego.lang)
+	sess.SetDevice(s.nego.device)
 	jid := elem.New(stream.BindSpace, "bind").Add(elem.New(stream.BindSpace, "jid").SetText(sess.JID().String()))
 	iq := elem.New(stream.Client, "iq", "type", "result", "id", id).Add(jid)
 	if err := s.iq(iq); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
@@ -31,6 +32,28 @@ type Inlet interface {
 	Stanza(ctx context.Context, raw *elem.Raw) error
 	Flush(ctx context.Context) error
 }
+
+// Devices gives a device a token (XEP-0484); since is when the login began that
+// asks for it. im/account.Devices meets it.
+type Devices interface {
+	Mint(ctx context.Context, who jid.JID, d account.Device, mech string, since time.Time) (token string, expires time.Time, err error)
+}
+
+// Upgrades gives an account keys of another hash function (XEP-0480);
+// im/account.Upgrades meets it.
+type Upgrades interface {
+	// Lacking lists the hash functions for which some account has no keys.
+	Lacking() []sasl.Hash
+	// Lacks says whether an account has keys, but none for h.
+	Lacks(ctx context.Context, who jid.JID, h sasl.Hash) (bool, error)
+	// Salt gives what new keys are made with.
+	Salt() (salt []byte, iterations int)
+	// Add keeps them; since is when the login began.
+	Add(ctx context.Context, who jid.JID, h sasl.Hash, k sasl.Keys, since time.Time) error
+}
+
+// Guests hears when one has left whom Credentials.Guest let in; im/account.Guests meets it.
+type Guests interface{ Leave(who jid.JID) }
 
 // Limits bound one connection (HARDENING §0).
 type Limits struct {
@@ -76,6 +99,14 @@ type Config struct {
 	// Credentials gives the secrets for logins from an address.
 	Credentials func(source netip.Addr) sasl.Credentials
 	Mechanisms  []string // offered ones; empty: all
+	// Authorities are those whose certificates let people in; nil: there are none.
+	Authorities *edge.Authorities
+	Guests      Guests   // nil: nobody without an account is let in
+	Devices     Devices  // nil: no device gets a token
+	Upgrades    Upgrades // nil: every account has all keys
+	// Begin prepares a session that was bound with XEP-0386 and gives what
+	// <bound/> tells of its archive; nil: nothing.
+	Begin func(ctx context.Context, s *session.Session) *elem.Element
 	// Plaintext permits login without TLS on loopback connections (HARDENING A2).
 	Plaintext bool
 	Keys      *edge.Keys

@@ -33,7 +33,7 @@ func (o *outlet) countWrite(frames []*session.Frame) {
 // countLogin counts how an attempt ended. A mechanism we don't know is the
 // peer's invention, and not to become the name of a number.
 func (s *Server) countLogin(mech, result string) {
-	if !sasl.Known(mech) {
+	if !sasl.Known(mech) && !sasl.KnownToken(mech) {
 		mech = "unknown"
 	}
 	s.conf.Meter.Logins.Add(mech, result)

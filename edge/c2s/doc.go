@@ -3,7 +3,12 @@
 //
 // Specifications: RFC 6120 §4 (streams), §5 (STARTTLS), §6 (SASL), §7 (resource
 // binding), XEP-0368 (direct TLS), XEP-0198 (stream management), XEP-0352
-// (client state), XEP-0478 (limits), XEP-0440 (channel binding types).
+// (client state), XEP-0478 (limits), XEP-0440 (channel binding types), XEP-0388
+// (login, its extensions in the same step: XEP-0386 resource, XEP-0484 token of a
+// device, XEP-0480 keys of another hash, XEP-0198 §9 resumption).
+//
+// One file for each step: header, features, login (RFC 6120 §6), sasl2 (XEP-0388),
+// upgrade, fast, bind, bind2, manage, stanza, end.
 //
 // A Stream is fed with bytes and never waits for them itself: who reads them,
 // and whether a goroutine waits for an idle connection, is the business of link

@@ -32,6 +32,11 @@ func (l *link) finish(err error) {
 		l.srv.conf.Core.Detach(s, &l.st.out)
 	}
 	polite, wait := false, err != errFooter
+	if !wait {
+		l.st.out.mu.Lock()
+		l.base.Hold()
+		l.st.out.mu.Unlock()
+	}
 	switch {
 	case isStream || err == errFooter:
 		polite = l.farewell(bad)
@@ -56,6 +61,7 @@ func (l *link) close() {
 	if l.st.nego != nil {
 		l.st.nego.pass.Leave()
 	}
+	l.st.dismiss()
 	l.srv.remove(l)
 }
 

@@ -24,7 +24,7 @@ func onHeader(s *Stream, _ context.Context, raw *elem.Raw) error {
 	s.open = true
 	// RFC 6120 §4.7.4: remembered for the stanzas of this stream; one that begins
 	// anew (RFC 6120 §4.3.3) says it anew.
-	s.nego.lang = h.Lang
+	s.nego.lang, s.nego.from = h.Lang, h.From
 	return s.out.send(func(dst []byte, f stream.Framing) []byte {
 		dst = f.Open(dst, s.nego.opening(h))
 		el, nameEnd := s.nego.features(nil)
@@ -41,6 +41,9 @@ func (n *negotiation) addressed(h stream.Header) *stream.Error {
 	case h.To != n.s.srv.conf.Domain:
 		// RFC 6120 §4.9.3.6; after login it is a change of host (HARDENING X11).
 		return stream.Fail("host-unknown", "This server serves "+n.s.srv.conf.Domain.String()+".")
+	case n.s.who.IsZero() && !h.From.IsZero() && h.From.Domain() != n.s.srv.conf.Domain.Domain():
+		// XEP-0388 §2.1: nobody of another domain logs in here.
+		return stream.Fail("invalid-from", "\"from\" is not of this domain.")
 	case !n.s.who.IsZero() && !h.From.IsZero() && h.From.Bare() != n.s.who:
 		return stream.Fail("invalid-from", "\"from\" is not who has logged in.") // RFC 6120 §4.9.3.9
 	}

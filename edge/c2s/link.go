@@ -213,12 +213,14 @@ func (l *link) secure(ctx context.Context) error {
 	if err := l.st.out.element([]byte("<proceed xmlns='"+stream.TLSSpace+"'/>"), 0); err != nil {
 		return err
 	}
-	t, err := edge.Handshake(ctx, l.base, l.srv.conf.TLS, l.srv.conf.Limits.Handshake)
+	l.st.scan.Reset(l.srv.preAuth(true)) // now, so that whoever is waited for holds nothing
+	t, err := edge.Handshake(ctx, l.base, l.st.nego.pass, l.srv.conf.TLS, l.srv.conf.Limits.Handshake)
 	if err != nil {
 		l.srv.conf.Log.Debug("tls handshake failed", "remote", l.base.RemoteAddr().String(), "error", err)
 		return ErrGone
 	}
 	l.nc, l.until = t, time.Time{}
+	l.st.deep = true
 	o := &l.st.out
 	o.mu.Lock()
 	o.w, o.limit = t, 0 // the handshake has cleared the deadline
@@ -227,6 +229,5 @@ func (l *link) secure(ctx context.Context) error {
 	n.binding = l.srv.binding(t, l.base)
 	n.secure = true
 	l.st.restart()
-	l.st.scan.Reset(l.srv.preAuth(true))
 	return nil
 }

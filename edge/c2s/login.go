@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
+	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
 )
 
@@ -17,6 +19,8 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 	switch {
 	case string(raw.Space) == stream.SASLSpace && string(raw.Local) == "auth":
 		return s.nego.auth(ctx, raw)
+	case string(raw.Space) == stream.SASL2Space && string(raw.Local) == "authenticate" && s.nego.secure:
+		return s.nego.authenticate(ctx, raw)
 	case string(raw.Space) == stream.TLSSpace && string(raw.Local) == "starttls" && !s.nego.secure && s.nego.canTLS():
 		// RFC 6120 §5.4.2.3. What the client sent behind it is never looked at
 		// (HARDENING A1): take refuses to go on then, before this is answered.
@@ -38,13 +42,25 @@ func injected() error {
 func (n *negotiation) sasl() sasl.Config {
 	c := n.s.srv.sasl
 	c.AllowPlain = n.plaintext()
+	if a := n.s.srv.conf.Upgrades; a != nil {
+		c.Without = a.Lacking()
+	}
+	return c
+}
+
+// announced is the same, as it was when the client was told.
+func (n *negotiation) announced() sasl.Config {
+	c := n.sasl()
+	if len(n.said.Mechanisms) > 0 {
+		c.Announced = &n.said
+	}
 	return c
 }
 
 func (n *negotiation) auth(ctx context.Context, raw *elem.Raw) error {
 	mech := string(attr(raw, "mechanism"))
 	n.mech = mech
-	x, err := n.sasl().Start(mech, n.binding, n.s.srv.conf.Credentials(n.remote))
+	x, err := n.announced().Start(mech, n.binding, n.s.srv.conf.Credentials(n.remote))
 	if err != nil {
 		return n.refuse(err)
 	}
@@ -72,28 +88,51 @@ func (n *negotiation) answer(ctx context.Context, raw *elem.Raw) error {
 	if len(raw.Kids) > 0 {
 		return n.refuse(sasl.Fail(sasl.MalformedRequest, "No elements belong in there."))
 	}
-	msg, err := sasl.Decode(string(bytes.TrimSpace(raw.Buf[raw.Inner.Start:raw.Inner.End])))
+	msg, err := sasl.Decode(text(raw))
 	if err != nil {
 		return n.refuse(err)
 	}
 	if msg == nil && string(raw.Local) == "response" {
 		msg = []byte{} // an empty <response/> is an answer; an empty <auth/> is none yet
 	}
+	return n.next(ctx, msg)
+}
+
+// text is the content of an element without children.
+func text(raw *elem.Raw) string {
+	return string(bytes.TrimSpace(raw.Buf[raw.Inner.Start:raw.Inner.End]))
+}
+
+// next goes on with the exchange; msg is nil if the client sent nothing.
+func (n *negotiation) next(ctx context.Context, msg []byte) error {
 	answer, done, err := n.exchange.Next(ctx, msg)
+	if done && n.mech == sasl.Anonymous {
+		n.s.guest = n.exchange.JID()
+	}
 	switch {
 	case err != nil:
 		return n.refuse(err)
+	case done && n.ask != nil:
+		return n.ask.proven(ctx, answer)
 	case done:
 		return n.welcome(answer)
 	}
-	return n.s.out.element(saslElement("challenge", answer), 0)
+	return n.s.out.element(saslElement(n.space(), "challenge", answer), 0)
+}
+
+// space is the namespace of the profile in use.
+func (n *negotiation) space() string {
+	if n.ask != nil {
+		return stream.SASL2Space
+	}
+	return stream.SASLSpace
 }
 
 // saslElement writes an answer; nothing to say is written as "=" in <success/>
 // where there is something to say that is empty, and as nothing in a challenge
 // (RFC 6120 §6.4.2, §6.4.6).
-func saslElement(name string, data []byte) []byte {
-	b := append([]byte(nil), "<"+name+" xmlns='"+stream.SASLSpace+"'>"...)
+func saslElement(space, name string, data []byte) []byte {
+	b := append([]byte(nil), "<"+name+" xmlns='"+space+"'>"...)
 	b = base64.StdEncoding.AppendEncode(b, data)
 	return append(b, "</"+name+">"...)
 }
@@ -109,7 +148,15 @@ func (n *negotiation) welcome(answer []byte) error {
 	if answer == nil {
 		return n.s.out.element([]byte("<success xmlns='"+stream.SASLSpace+"'/>"), 0)
 	}
-	return n.s.out.element(saslElement("success", answer), 0)
+	return n.s.out.element(saslElement(stream.SASLSpace, "success", answer), 0)
+}
+
+// dismiss is the end of a guest.
+func (s *Stream) dismiss() {
+	if !s.guest.IsZero() {
+		s.srv.conf.Guests.Leave(s.guest)
+		s.guest = jid.JID{}
+	}
 }
 
 // restart waits for a new header (RFC 6120 §4.3.3).
@@ -130,13 +177,21 @@ func (n *negotiation) refuse(err error) error {
 	// For whoever watches the log for guessing; what was guessed is not told.
 	n.s.srv.conf.Log.Info("login refused", "remote", n.s.out.base.RemoteAddr().String(), "condition", f.Condition)
 	n.s.srv.countLogin(n.mech, f.Condition)
-	n.exchange = nil
-	n.s.step = onNegotiate
-	b := append([]byte(nil), "<failure xmlns='"+stream.SASLSpace+"'><"+f.Condition+"/>"...)
+	b := append([]byte(nil), "<failure xmlns='"+n.space()+"'><"+f.Condition...)
+	if n.ask != nil {
+		b = append(b, " xmlns='"+stream.SASLSpace+"'"...) // XEP-0388 §2.6.2
+	}
+	b = append(b, "/>"...)
+	if f.Also != "" {
+		b = append(b, "<"+f.Also+" xmlns='"+stanza.ErrorSpace+"'/>"...)
+	}
 	if f.Text != "" {
 		b = append(b, "<text xml:lang='"+stream.Lang+"'>"...)
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
+	n.exchange, n.ask, n.device = nil, nil, ""
+	n.s.dismiss()
+	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err
 	}

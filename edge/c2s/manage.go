@@ -10,6 +10,7 @@ import (
 
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 	"github.com/parlance-im/parlance/xmpp/stream"
 )
@@ -94,29 +95,41 @@ func (s *Stream) enable(ctx context.Context, raw *elem.Raw) error {
 	if err := s.inlet.Flush(ctx); err != nil {
 		return s.internal(err)
 	}
-	resume := string(attr(raw, "resume"))
-	window := resumeWindow(string(attr(raw, "max")), s.srv.conf.Limits.Resume)
-	again := window > 0 && (resume == "true" || resume == "1")
-	id := rand.Text() // XEP-0198 §3: unguessable; 130 bits
-	el := elem.New(stream.SMSpace, "enabled")
-	if again {
-		el.Set("id", id)
-		el.Set("resume", "true")
-		el.Set("max", strconv.Itoa(int(window/time.Second)))
-	} else {
-		id = ""
-	}
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// Between frames written before <enabled/> and those after it.
-	s.sess.EnableSM(id, again)
-	s.sess.LimitWindow(window)
-	o.sm.Store(true)
+	el := manage(s, string(attr(raw, "resume")), string(attr(raw, "max")))
 	return o.sendLocked(func(dst []byte, f stream.Framing) []byte {
 		return f.Element(dst, el.AppendTo(nil, stream.Client), 0)
 	})
 }
+
+// manage switches stream management on for the session and gives <enabled/>. No
+// frame is written meanwhile.
+func manage(s *Stream, resume, most string) *elem.Element {
+	window := resumeWindow(most, s.srv.conf.Limits.Resume)
+	again := window > 0 && (resume == "true" || resume == "1") && s.guest.IsZero()
+	el := elem.New(stream.SMSpace, "enabled")
+	key := ""
+	if again {
+		id := rand.Text() // XEP-0198 §3: unguessable; 130 bits
+		el.Set("id", id)
+		el.Set("resume", "true")
+		el.Set("max", strconv.Itoa(int(window/time.Second)))
+		key = smKey(id, s.sess.Device())
+	}
+	s.sess.EnableSM(key, again)
+	s.sess.LimitWindow(window)
+	s.out.sm.Store(true)
+	return el
+}
+
+// smKey is what a session is found by: the device it belongs to, and the id its
+// client was told. Another device of the same account that has got hold of the id
+// does not resume it (HARDENING A11). A device has no space in it, so that nobody
+// can say another's key in the id.
+func smKey(id, device string) string { return device + " " + id }
 
 // resumeWindow is how long a session may wait to be resumed: what the client
 // prefers, or what the server allows if that is less (XEP-0198 §3), in whole
@@ -134,37 +147,49 @@ func resumeWindow(wish string, most time.Duration) time.Duration {
 // resume takes an earlier session up again (XEP-0198 §5). A failure leaves the
 // client free to bind.
 func (s *Stream) resume(ctx context.Context, raw *elem.Raw) error {
-	id := string(attr(raw, "previd"))
-	h, ok := counter(raw)
-	if !ok || id == "" {
-		return s.failed("bad-request", nil)
-	}
-	// Frames pushed to the session from here on wait until <resumed/> is out.
-	sess, err := s.srv.conf.Core.Resume(ctx, s.who, id, h, &s.out)
-	if errors.Is(err, session.ErrHandledCount) {
-		return tooHigh(h, 0)
-	}
-	if e, ok := errors.AsType[*stream.Error](err); ok {
-		return e
-	}
+	el, sess, err := takeUp(ctx, s, s.who, string(attr(raw, "previd")), string(attr(raw, "h")))
 	if err != nil {
-		return s.failed("item-not-found", err)
+		return err
 	}
 	s.sess = sess
-	sess.SetLanguage(s.nego.lang)
-	s.out.sm.Store(true)
-	el := elem.New(stream.SMSpace, "resumed", "previd", id, "h", strconv.FormatUint(uint64(sess.Handled()), 10))
-	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil {
+	if err := s.out.element(el.AppendTo(nil, stream.Client), 0); err != nil || sess == nil {
 		return err
 	}
 	return s.bound()
 }
 
+// takeUp gives the session and <resumed/>, or no session and <failed/>, or the
+// error that ends the stream.
+func takeUp(ctx context.Context, s *Stream, who jid.JID, id, handled string) (*elem.Element, *session.Session, error) {
+	h, err := strconv.ParseUint(handled, 10, 32)
+	if err != nil || id == "" {
+		return failed("bad-request", nil), nil, nil
+	}
+	// Frames pushed to the session from here on wait until <resumed/> is out.
+	sess, err := s.srv.conf.Core.Resume(ctx, who, smKey(id, s.nego.device), uint32(h), &s.out)
+	if errors.Is(err, session.ErrHandledCount) {
+		return nil, nil, tooHigh(uint32(h), 0)
+	}
+	if e, ok := errors.AsType[*stream.Error](err); ok {
+		return nil, nil, e
+	}
+	if err != nil {
+		return failed("item-not-found", err), nil, nil
+	}
+	sess.SetLanguage(s.nego.lang)
+	s.out.sm.Store(true)
+	return elem.New(stream.SMSpace, "resumed", "previd", id, "h", strconv.FormatUint(uint64(sess.Handled()), 10)), sess, nil
+}
+
 // failed refuses a request of stream management; the stream goes on (XEP-0198 §3, §5).
 func (s *Stream) failed(condition string, cause error) error {
+	return s.out.element(failed(condition, cause).AppendTo(nil, stream.Client), 0)
+}
+
+func failed(condition string, cause error) *elem.Element {
 	el := elem.New(stream.SMSpace, "failed").Add(elem.New(stanza.ErrorSpace, condition))
 	if e, ok := errors.AsType[HandledError](cause); ok {
 		el.Set("h", strconv.FormatUint(uint64(e.Handled()), 10))
 	}
-	return s.out.element(el.AppendTo(nil, stream.Client), 0)
+	return el
 }

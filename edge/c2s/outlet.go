@@ -1,7 +1,9 @@
 package c2s
 
 import (
+	"context"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,7 @@ type outlet struct {
 	last   time.Duration    // mu: when the last <r/> was written, since srv.began
 	later  bool             // mu: a timer will see whether one is due
 	limit  time.Duration    // mu: the write deadline that is set, since srv.began
+	again  bool             // mu: there may be frames to read back from the archive
 }
 
 // Bits of outlet.bits.
@@ -85,17 +88,25 @@ const lastWrite = time.Second
 
 // release lets frames flow: the first ones come after what was written so far.
 func (o *outlet) release(s *session.Session) {
-	o.sess = s
+	o.mu.Lock()
+	o.sess, o.again = s, true
+	o.mu.Unlock()
 	for {
 		old := o.bits.Load()
 		if old&shut != 0 {
 			return
 		}
-		if o.bits.CompareAndSwap(old, old&^held|dirty|running) {
-			break
+		next := old &^ held
+		if sent, waiting := s.Unacked(); old&dirty != 0 || sent+waiting > 0 {
+			next |= dirty | running
+		}
+		if o.bits.CompareAndSwap(old, next) {
+			if next&running != 0 {
+				go o.drain()
+			}
+			return
 		}
 	}
-	go o.drain()
 }
 
 // close stops all writing by the session.
@@ -146,6 +157,12 @@ func (o *outlet) flushLocked() bool {
 		frames := o.sess.Take(o, room[:0])
 		ask := o.due(len(frames))
 		if len(frames) == 0 && !ask {
+			if o.again && !o.reload() {
+				return false
+			}
+			if o.again {
+				continue
+			}
 			return true
 		}
 		if !o.writeFrames(frames, ask) {
@@ -154,6 +171,20 @@ func (o *outlet) flushLocked() bool {
 		o.sess.Wrote(o)
 		o.countWrite(frames)
 	}
+}
+
+// reload has a resumed session read back what it gave to the archive, a page at a
+// time; again says whether there is a page. It is done under mu, so that nothing
+// overtakes: who answers <r/> finds all frames before it written. It says false
+// when the archive can't be read: the connection ends, and nothing is skipped.
+func (o *outlet) reload() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), o.srv.conf.Limits.Write)
+	defer cancel()
+	var err error
+	if o.again, err = o.sess.Reload(ctx, o); err != nil {
+		o.srv.conf.Log.Error("a session's messages can't be read back from the archive", "session", o.sess.JID().String(), "error", err)
+	}
+	return err == nil
 }
 
 func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {
@@ -273,3 +304,6 @@ func (o *outlet) sendLocked(build func(dst []byte, f stream.Framing) []byte) err
 func (o *outlet) element(el []byte, nameEnd int) error {
 	return o.send(func(dst []byte, f stream.Framing) []byte { return f.Element(dst, el, nameEnd) })
 }
+
+// Source is the client's address, for session.Session.Source.
+func (o *outlet) Source() netip.Addr { return edge.Source(o.base) }

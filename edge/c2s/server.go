@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"sync"
@@ -50,7 +51,7 @@ func New(conf Config) (*Server, error) {
 	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
 	s := &Server{
 		conf:  conf,
-		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms},
+		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms, Guests: conf.Guests != nil},
 		began: time.Now(),
 		lot:   edge.Lot{Tick: tick(conf.Limits)},
 		links: make(map[*link]struct{}),
@@ -78,7 +79,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) ServeTLS(ctx context.Context, ln net.Listener) error {
 	return edge.Serve(ctx, ln, s.conf.Files, s.conf.Log, func(c *edge.Conn) {
 		s.enter(ctx, c, func(p *edge.Pass) {
-			t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Limits.Handshake)
+			t, err := edge.Handshake(ctx, c, p, s.conf.TLS, s.conf.Limits.Handshake)
 			if err != nil {
 				s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 				p.Leave()
@@ -227,10 +228,19 @@ func (s *Server) binding(c net.Conn, base *edge.Conn) sasl.Binding {
 		return sasl.Binding{}
 	}
 	state := t.ConnectionState()
-	if s.conf.Keys == nil {
-		return sasl.Bind(&state, nil)
+	var shown *x509.Certificate
+	if s.conf.Keys != nil {
+		shown = s.conf.Keys.Shown(base)
 	}
-	return sasl.Bind(&state, s.conf.Keys.Shown(base))
+	b := sasl.Bind(&state, shown)
+	if a := s.conf.Authorities; a != nil {
+		var err error
+		// At each connection anew: a TLS session may outlast the certificate.
+		if b.Certified, err = a.Addresses(state.PeerCertificates, time.Now()); err != nil {
+			s.conf.Log.Info("client certificate refused", "remote", base.RemoteAddr().String(), "error", err)
+		}
+	}
+	return b
 }
 
 // preAuth are the scanner's limits before login.

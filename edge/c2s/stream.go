@@ -24,6 +24,7 @@ type Stream struct {
 	inlet Inlet
 	sess  *session.Session // nil until bound
 	who   jid.JID          // bare JID that has logged in
+	guest jid.JID          // who, if it is somebody without an account, gone with this connection
 	nego  *negotiation     // nil once bound
 	open  bool             // our header is out
 	deep  bool             // what was done since has grown the stack
@@ -41,12 +42,16 @@ type negotiation struct {
 	remote   netip.Addr
 	pass     *edge.Pass
 	binding  sasl.Binding
-	secure   bool   // TLS is on
-	lang     string // of the client's stream (RFC 6120 §4.7.4)
+	secure   bool    // TLS is on
+	lang     string  // of the client's stream (RFC 6120 §4.7.4)
+	from     jid.JID // whom its header names; zero if nobody
+	said     sasl.Announced
 	exchange sasl.Exchange
-	mech     string // of the exchange
-	failures int    // failed logins
-	elements int    // before login
+	mech     string   // of the exchange
+	device   string   // the one that has logged in over XEP-0388; empty if it said nothing
+	ask      *request // of a login over XEP-0388; nil over RFC 6120
+	failures int      // failed logins
+	elements int      // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.
@@ -137,6 +142,10 @@ func (s *Stream) settle(ctx context.Context, err error) error {
 func (s *Stream) take(ctx context.Context, ev elem.Event, rest []byte) error {
 	switch ev {
 	case elem.Space: // RFC 6120 §4.6.1: keepalive
+		if s.nego != nil && s.nego.ask != nil {
+			// XEP-0388 §2.4: nothing else, not even this, until the login is over.
+			return stream.Fail("policy-violation", "Nothing but the login may be sent before it is over (XEP-0388 §2.4).")
+		}
 		return nil
 	case elem.Footer:
 		return errFooter
@@ -175,7 +184,7 @@ func (n *negotiation) counted(raw *elem.Raw) error {
 	if n.elements++; n.elements > lim.Elements {
 		return stream.Failf("policy-violation", "Log in within %d elements.", lim.Elements)
 	}
-	if len(raw.Buf) > lim.PreAuth.Bytes && string(raw.Space) != stream.SASLSpace {
+	if len(raw.Buf) > lim.PreAuth.Bytes && string(raw.Space) != stream.SASLSpace && string(raw.Space) != stream.SASL2Space {
 		return n.tooLong()
 	}
 	return nil

@@ -45,10 +45,14 @@ type Config struct {
 
 	TLS       *tls.Config // made by Keys.Config with Protocols
 	Handshake time.Duration
-	Gate      *edge.Gate
-	Files     *edge.Files
-	Log       *slog.Logger
-	Meter     *meter.Meter // nil: nobody reads what is counted
+	// Timeout bounds a request and an answer; on a long route, how long they
+	// may go without a byte. 0: 30 s.
+	Timeout time.Duration
+	Gate    *edge.Gate
+	Pace    Pace // of requests from one address; zero: DefaultPace
+	Files   *edge.Files
+	Log     *slog.Logger
+	Meter   *meter.Meter // nil: nobody reads what is counted
 }
 
 // Protocols are the names for ALPN, best first. Without ALPN it is HTTP/1.1.

@@ -21,16 +21,25 @@ func (s *Server) handler() http.Handler {
 	if s.conf.WebSocket != nil {
 		mux.Handle("GET /ws", s.conf.WebSocket)
 	}
+	public := map[string]bool{}
 	for _, r := range s.conf.Routes {
-		mux.Handle(r.Pattern, r.Handler)
+		h := r.Handler
+		if r.Long {
+			h = s.long(h)
+		}
+		mux.Handle(r.Pattern, h)
+		public[r.Pattern] = r.Public
 	}
 	mux.Handle("/", newAssets(s.conf.Assets))
-	return s.shell(mux)
+	return s.shell(mux, func(r *http.Request) bool {
+		_, pattern := mux.Handler(r)
+		return public[pattern]
+	})
 }
 
 // shell is around every request: headers that hold everywhere, and the end of
-// a panic.
-func (s *Server) shell(next http.Handler) http.Handler {
+// a panic. public says which requests pages of other sites may make.
+func (s *Server) shell(next http.Handler, public func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
@@ -46,13 +55,17 @@ func (s *Server) shell(next http.Handler) http.Handler {
 			return
 		}
 		secure(w.Header(), r)
+		if !s.paced(w, r) {
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			w.Header().Set("Cache-Control", "no-store")
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		}
 		// Whatever route it is for: another site's page changes nothing here
 		// (HARDENING V5). Browsers name the page with every such request.
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && len(r.Header.Values("Origin")) > 0 && !s.sameOrigin(w, r) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && len(r.Header.Values("Origin")) > 0 &&
+			!public(r) && !s.sameOrigin(w, r) {
 			return
 		}
 		next.ServeHTTP(w, r)

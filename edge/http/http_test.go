@@ -83,12 +83,12 @@ func files() fstest.MapFS {
 	}
 }
 
-func start(t *testing.T) *bench {
+func start(t *testing.T, change ...func(*edgehttp.Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, tokens: &tokens{web: map[string]jid.JID{}}, people: &edgetest.People{}, xmpp: make(chan string, 1)}
 	keys := edgetest.Keys(t)
 	gate := edge.NewGate(edge.DefaultGate())
-	srv, err := edgehttp.New(edgehttp.Config{
+	conf := edgehttp.Config{
 		Domain: jid.MustParse(edgetest.Domain), Name: "Acme", Version: "test", Assets: files(), Tokens: b.tokens,
 		Credentials: func(netip.Addr) sasl.Credentials { return b.people },
 		TLS:         keys.Config(0, edgehttp.Protocols()...), Gate: gate, Log: slog.New(slog.DiscardHandler),
@@ -103,7 +103,11 @@ func start(t *testing.T) *bench {
 			b.xmpp <- c.ConnectionState().NegotiatedProtocol
 			c.Close()
 		},
-	})
+	}
+	for _, f := range change {
+		f(&conf)
+	}
+	srv, err := edgehttp.New(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,5 +382,41 @@ func TestALPN_onePortForAll(t *testing.T) {
 	}
 	if _, err := tls.Dial("tcp", b.addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken (HARDENING X13)")
+	}
+}
+
+// HARDENING A15: who asks the API without end is asked to wait, whatever he asks for; the client itself is still served.
+func TestPace_requestsFromOneAddress(t *testing.T) {
+	b := start(t, func(c *edgehttp.Config) { c.Pace = edgehttp.Pace{Burst: 20, PerSecond: 1} })
+	told := map[int]int{}
+	for i := range 100 {
+		path, method := "/api/v1/info", http.MethodGet
+		if i%2 == 1 {
+			path, method = "/api/v1/session", http.MethodPost
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := b.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		told[a.StatusCode]++
+		if a.StatusCode == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if told[http.StatusTooManyRequests] < 50 || told[http.StatusOK] < 10 {
+		t.Errorf("answers %v, want 20 let through and as many more as seconds have passed", told)
+	}
+	a, err := b.http.Get(b.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		t.Errorf("the web client: %d", a.StatusCode)
 	}
 }

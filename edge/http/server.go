@@ -17,6 +17,7 @@ import (
 // Server serves the HTTPS port.
 type Server struct {
 	conf Config
+	pace *pacer
 	http *http.Server
 	in   chan net.Conn // connections past their handshake
 	done chan struct{} // closed by Shutdown
@@ -31,6 +32,7 @@ func New(conf Config) (*Server, error) {
 	if conf.Handshake <= 0 {
 		conf.Handshake = 10 * time.Second
 	}
+	conf.Timeout = cmp.Or(conf.Timeout, 30*time.Second)
 	if conf.Gate == nil {
 		conf.Gate = edge.NewGate(edge.DefaultGate())
 	}
@@ -38,12 +40,15 @@ func New(conf Config) (*Server, error) {
 		conf.Files = edge.NewFiles(0)
 	}
 	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
-	s := &Server{conf: conf, in: make(chan net.Conn), done: make(chan struct{})}
+	if conf.Pace == (Pace{}) {
+		conf.Pace = DefaultPace()
+	}
+	s := &Server{conf: conf, pace: newPacer(conf.Pace), in: make(chan net.Conn), done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		ReadTimeout:       conf.Timeout,
+		WriteTimeout:      conf.Timeout,
 		// Nobody who says nothing stays longer than this (HARDENING X8).
 		IdleTimeout:    30 * time.Second,
 		MaxHeaderBytes: 16 << 10,
@@ -74,7 +79,7 @@ func (s *Server) accept(ctx context.Context, c *edge.Conn) {
 		c.Close()
 		return
 	}
-	t, err := edge.Handshake(ctx, c, s.conf.TLS, s.conf.Handshake)
+	t, err := edge.Handshake(ctx, c, pass, s.conf.TLS, s.conf.Handshake)
 	if err != nil {
 		s.conf.Log.Debug("tls handshake failed", "remote", c.RemoteAddr().String(), "error", err)
 		pass.Leave()

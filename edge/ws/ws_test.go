@@ -60,7 +60,8 @@ func start(t *testing.T, change ...func(*c2s.Config)) *bench {
 	conf := c2s.Config{
 		Domain: jid.MustParse(edgetest.Domain), Core: core{b.core}, Keys: keys, Gate: b.gate,
 		Credentials: func(netip.Addr) sasl.Credentials { return people },
-		Limits:      c2s.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
+		Devices:     people, Upgrades: people,
+		Limits: c2s.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&conf)

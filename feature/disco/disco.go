@@ -23,6 +23,14 @@ type Config struct {
 	Forms    []*form.Form // XEP-0128 extensions of the server, such as contact addresses (XEP-0157)
 	// MaySee says whether one account may see that another exists.
 	MaySee func(ctx context.Context, owner, asker jid.JID) (bool, error)
+	// Nodes knows the host's nodes beside that of its capabilities; nil: there are none.
+	Nodes Nodes
+}
+
+// Nodes answers for nodes of the host; ok is false if it does not know one.
+type Nodes interface {
+	NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error)
+	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
 }
 
 // Disco holds the answers.
@@ -30,11 +38,12 @@ type Disco struct {
 	host, account vocab.Info
 	items         []jid.JID
 	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
+	nodes         Nodes
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -81,24 +90,40 @@ func (d *Disco) Feature() im.Feature {
 	}
 }
 
-func (d *Disco) hostInfo(_ context.Context, q *im.IQ) (*elem.Element, error) {
+func (d *Disco) hostInfo(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	node := q.Payload.Attr("node")
 	// XEP-0115 §6.2: the node of our own capabilities gives the same answer.
-	if node != "" && node != Node+"#"+d.host.Hash() {
-		return nil, stanza.Fail("item-not-found", "there is no such node")
+	if node == "" || node == Node+"#"+d.host.Hash() {
+		return d.host.Element(node), nil
 	}
-	return d.host.Element(node), nil
+	if d.nodes != nil {
+		if info, ok, err := d.nodes.NodeInfo(ctx, q, node); ok || err != nil {
+			return info.Element(node), err
+		}
+	}
+	return nil, stanza.Fail("item-not-found", "there is no such node")
 }
 
-func (d *Disco) hostItems(_ context.Context, q *im.IQ) (*elem.Element, error) {
-	if q.Payload.Attr("node") != "" {
-		return nil, stanza.Fail("item-not-found", "there is no such node")
+func (d *Disco) hostItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if node := q.Payload.Attr("node"); node != "" {
+		return d.nodeItems(ctx, q, node)
 	}
 	out := elem.New(vocab.ItemsSpace, "query")
 	for _, j := range d.items {
 		out.Add(elem.New(vocab.ItemsSpace, "item", "jid", j.String()))
 	}
 	return out, nil
+}
+
+func (d *Disco) nodeItems(ctx context.Context, q *im.IQ, node string) (*elem.Element, error) {
+	if d.nodes != nil {
+		if items, ok, err := d.nodes.NodeItems(ctx, q, node); err != nil {
+			return nil, err
+		} else if ok {
+			return elem.New(vocab.ItemsSpace, "query", "node", node).Add(items...), nil
+		}
+	}
+	return nil, stanza.Fail("item-not-found", "there is no such node")
 }
 
 // visible is XEP-0030 §8: whoever may not see an account's presence does not

@@ -1,7 +1,9 @@
 package account
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -57,6 +59,13 @@ type Config struct {
 	// minutes; 0: 20 and 60 (HARDENING A8).
 	FailuresPerAccount int
 	FailuresPerSource  int
+	// TokenKey is what tokens of devices are made with; 32 random bytes, kept
+	// outside the data set. Empty: one that this process forgets with its end.
+	TokenKey []byte
+	// TokenLife is how long such a token lives; 0: DefaultTokenLife, below 0: there are none.
+	TokenLife time.Duration
+	// Guests are let in without an account; nil: nobody is.
+	Guests *Guests
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -65,14 +74,19 @@ const defaultIterations = 10000
 
 // Store keeps accounts. All methods may be called from any goroutine.
 type Store struct {
+	Devices  *Devices
+	Upgrades *Upgrades
+
 	db    *store.DB
 	conf  Config
 	now   func() time.Time
 	fake  faker
 	rules rules
 
+	lacking lacking
 	cache   *cache
 	limiter *Limiter
+	sources sources
 	hashing chan struct{} // one slot per PBKDF2 that may run for a login
 
 	mu       sync.Mutex
@@ -93,6 +107,11 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.TokenLife = cmp.Or(c.TokenLife, DefaultTokenLife)
+	if len(c.TokenKey) == 0 {
+		c.TokenKey = make([]byte, 32)
+		rand.Read(c.TokenKey) // never fails
+	}
 	s := &Store{
 		db: db, conf: c, now: c.Now,
 		cache:   newCache(4096),
@@ -101,11 +120,16 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		revoked: map[jid.JID]time.Time{},
 	}
+	s.Devices, s.Upgrades = &Devices{s: s}, &Upgrades{s}
 	var err error
 	if s.rules, err = newRules(c); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
 	if s.fake, err = newFaker(ctx, db, c.Iterations); err != nil {
+		return nil, fmt.Errorf("account: open: %w", err)
+	}
+	s.sources = sources{db, s.limiter, s.fake.secret, c.Now}
+	if err = s.lacking.read(ctx, db); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
 	return s, nil

@@ -83,6 +83,10 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o Import) (Progress, er
 	if err == nil {
 		err = readErr
 	}
+	// Keys from elsewhere are often of one hash only.
+	if bad := s.lacking.read(context.WithoutCancel(ctx), s.db); err == nil {
+		err = bad
+	}
 	if err != nil {
 		return im.at, fmt.Errorf("account: import: %w", err)
 	}

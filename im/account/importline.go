@@ -17,7 +17,7 @@ import (
 
 // columns that a file may have.
 func importColumns() []string {
-	return []string{"user", "jid", "password", "name", "admin", "disabled", "scram_sha1", "scram_sha256"}
+	return []string{"user", "jid", "password", "name", "admin", "disabled", "scram_sha1", "scram_sha256", "scram_sha512"}
 }
 
 // newLineReader reads the header.
@@ -51,8 +51,8 @@ func newLineReader(r io.Reader, domain string) (*lineReader, error) {
 	if has("user") == has("jid") {
 		return nil, errors.New(`header: one column "user" is needed`)
 	}
-	if !has("password") && !has("scram_sha1") && !has("scram_sha256") {
-		return nil, errors.New(`header: a column "password", "scram_sha256" or "scram_sha1" is needed`)
+	if !has("password") && !has("scram_sha1") && !has("scram_sha256") && !has("scram_sha512") {
+		return nil, errors.New(`header: a column "password", "scram_sha512", "scram_sha256" or "scram_sha1" is needed`)
 	}
 	return lr, nil
 }
@@ -101,6 +101,8 @@ func (r *lineReader) field(l *line, column, v string) (err error) {
 		err = l.ready(sasl.SHA1, v)
 	case "scram_sha256":
 		err = l.ready(sasl.SHA256, v)
+	case "scram_sha512":
+		err = l.ready(sasl.SHA512, v)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", column, err)

@@ -27,11 +27,13 @@ const (
 	sqlAccountName    = `UPDATE account SET name = $2 WHERE jid = $1`
 	sqlAccountRemove  = `DELETE FROM account WHERE jid = $1`
 	sqlKeysRemove     = `DELETE FROM account_key WHERE jid = $1`
+	sqlKeyUpgrade     = sqlKeyAdd + ` ON CONFLICT (jid, mechanism) DO NOTHING`
 	sqlKeyAdd         = `INSERT INTO account_key (jid, mechanism, salt, iterations, stored_key, server_key) VALUES ($1, $2, $3, $4, $5, $6)`
 )
 
-// hashes are those keys are made for. SHA-1 is for clients that know no better.
-func hashes() []sasl.Hash { return []sasl.Hash{sasl.SHA256, sasl.SHA1} }
+// hashes are those keys are made for (XEP-0438 §6.2: one set for each). SHA-1 is
+// for clients that know no better.
+func hashes() []sasl.Hash { return []sasl.Hash{sasl.SHA512, sasl.SHA256, sasl.SHA1} }
 
 // Create adds an account. The error is ErrExists, ErrName, a *Refused password
 // or name, or the store's.
@@ -124,7 +126,10 @@ func (s *Store) SetPassword(ctx context.Context, who jid.JID, password string) e
 func (s *Store) Disable(ctx context.Context, who jid.JID, disabled bool) error {
 	change := func(tx *store.Tx) error { return one(tx.Exec(sqlAccountDisable, who.String(), disabled)) }
 	if !disabled {
-		return s.change(ctx, "enable", who, change)
+		if err := s.change(ctx, "enable", who, change); err != nil {
+			return err
+		}
+		return s.lacking.read(ctx, s.db)
 	}
 	return s.revoking(ctx, "disable", who, change)
 }
@@ -202,6 +207,7 @@ func (s *Store) change(ctx context.Context, what string, who jid.JID, f func(*st
 		return wrap(what, err)
 	}
 	s.cache.drop(who)
+	s.lacking.look(ctx, s.db)
 	return nil
 }
 
@@ -211,13 +217,30 @@ func (s *Store) revoking(ctx context.Context, what string, who jid.JID, f func(*
 		if err := f(tx); err != nil {
 			return err
 		}
+		// Before the commit: what the same login asks for behind it, a token or
+		// other keys, is refused in its own transaction.
+		markRevoked(s, who)
+		if _, err := tx.Exec(sqlFastForget, who.String()); err != nil {
+			return err
+		}
 		_, err := tx.Exec(sqlTokensRemove, who.String())
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	callbacks := markRevoked(s, who)
+	for _, f := range callbacks {
+		f(who)
+	}
+	return nil
+}
+
+// markRevoked notes that logins of who that began until now do not count, and
+// gives whom that is to be told.
+func markRevoked(s *Store, who jid.JID) []func(jid.JID) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := s.now()
 	for j, at := range s.revoked {
 		if now.Sub(at) > revokedFor {
@@ -225,12 +248,7 @@ func (s *Store) revoking(ctx context.Context, what string, who jid.JID, f func(*
 		}
 	}
 	s.revoked[who] = now
-	callbacks := s.onRevoke
-	s.mu.Unlock()
-	for _, f := range callbacks {
-		f(who)
-	}
-	return nil
+	return s.onRevoke
 }
 
 // one turns "no row changed" into ErrNotFound.

@@ -38,6 +38,9 @@ type Entry struct {
 	// With, if not nil, writes in the same transaction what goes with the record (a
 	// room's subject, a tombstone). It may be called again after a failure.
 	With func(tx *store.Tx, pos session.Pos, at time.Time) error
+	// Had is the position an import had elsewhere; it keeps it where the log is not
+	// beyond it, so that clients go on reading where they were. Zero: none.
+	Had session.Pos
 
 	Pos   session.Pos
 	At    time.Time
@@ -103,6 +106,8 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 		// kept before, when it was sent the first time: no refusal is true any more.
 		err = errors.Join(ErrUnknown, err)
 	}
+	// A place that is taken: what is known of the log's end is wrong. It is read again.
+	a.stale = a.stale || store.IsUnique(err)
 	return fmt.Errorf("archive: append: %w", a.doubted(entries, err))
 }
 
@@ -116,8 +121,7 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 		case unknown:
 			a.doubt[e.Dedup] = struct{}{}
 		default:
-			_, before := a.doubt[e.Dedup]
-			if _, kept := a.tail.sending(e.Dedup); kept || before {
+			if a.before(e.Dedup) {
 				return errors.Join(ErrBefore, err)
 			}
 		}
@@ -125,9 +129,33 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 	return err
 }
 
+// before says whether a sending may be in the archive already, as far as memory tells.
+func (a *Archive) before(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	_, doubt := a.doubt[s]
+	_, kept := a.tail.sending(s)
+	return doubt || kept
+}
+
+// MayHave says of a message that can't be appended whether it may be in the archive all the
+// same, from when it was sent before: then it is not refused.
+func (a *Archive) MayHave(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.before(s)
+}
+
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
 	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped
+	if b.probe != nil {
+		a.witness.saw(Claim{b.last, [32]byte(b.probe)})
+	}
 	clear(a.doubt) // the archive can be asked again
 	if len(a.convs) > convCache {
 		clear(a.convs)
@@ -300,7 +328,7 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 		return err
 	}
 	c.next++
-	b.last++
+	b.last = max(b.last+1, e.Had)
 	at := b.time(e, now)
 	e.Pos, e.At = b.last, time.UnixMicro(at).UTC()
 	b.record(e, c, at)

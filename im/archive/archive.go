@@ -37,7 +37,8 @@ type Archive struct {
 	stale   bool  // what was written last is not known
 	convs   map[string]*conversation
 
-	tail *tail // has its own lock; added to under mu
+	tail    *tail    // has its own lock; added to under mu
+	witness *Witness // nil: none; set before the first append
 	// What may have been kept or not, until an append succeeds again.
 	doubt map[Sending]struct{}
 }
@@ -56,6 +57,7 @@ const convCache = 100_000
 
 const (
 	sqlLast = `SELECT pos, at FROM record ORDER BY pos DESC LIMIT 1`
+	sqlLost = `SELECT COALESCE(MAX(last), 0) FROM archive_loss`
 	sqlMark = `SELECT value FROM archive_mark WHERE name = $1`
 	// What the index lacks, in pages.
 	sqlTail = `SELECT pos, at, conv, conv_seq, sender, recipient, dedup, views FROM record
@@ -112,6 +114,12 @@ func (a *Archive) load(tx *store.Tx) error {
 	if err := tx.Row(sqlLast).Scan(&last, &at); err != nil && !errors.Is(err, store.ErrNoRows) {
 		return err
 	}
+	// A position that was given to a message that is lost is known to clients as its id.
+	var lost int64
+	if err := tx.Row(sqlLost).Scan(&lost); err != nil {
+		return err
+	}
+	last = max(last, lost)
 	stepped, err := mark(tx, "stepped")
 	if err != nil {
 		return err
@@ -134,3 +142,6 @@ func (a *Archive) Last() session.Pos {
 	defer a.mu.Unlock()
 	return a.last
 }
+
+// WitnessBy has a witness told of every append from now on; before the first.
+func (a *Archive) WitnessBy(w *Witness) { a.witness = w }

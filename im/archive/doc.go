@@ -18,14 +18,20 @@
 // Ledger: it becomes a waiting row after a few seconds, or at once when the
 // server stops; after a crash the rows between the last settled position and
 // the end of the log are made again, so a message may come twice to a new
-// session (with the same id), but is never missing.
+// session (with the same id), but is never missing. What a session holds only a
+// reference of becomes a row at the next sweep; Stanzas reads it back by position.
+//
+// How far the log reaches is noted outside the data set too, by the Witness; a start compares the two, and Repair mends
+// what can be mended (witness.go, repair.go, docs/decisions/0007).
 //
 // Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
 // XEP-0160, XEP-0203, XEP-0334 §4.
 //
-// Tables: conversation, record, view, place, sending, waiting, archive_mark.
-// Goroutines: Ledger.Run and Archive.Index, stopped by their contexts. Locks:
+// Tables: conversation, record, view, place, sending, waiting, archive_mark, archive_loss,
+// record_quarantine.
+// Goroutines: Ledger.Run, Archive.Index and Witness.Run, stopped by their contexts. Locks:
 // Archive.mu (one log, one writer), tail.mu (a leaf, for a few map operations),
+// Witness.mu (a leaf: one write into the page cache is done under it),
 // Ledger.mu (a leaf: taken under a session's lock). im/deliver alone calls
 // Append; MAM requests come through the feature value. It does not judge, and
 // does not know rooms or policies.

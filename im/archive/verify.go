@@ -12,6 +12,8 @@ import (
 type Problem struct {
 	Pos  int64 // of the record, or of the one behind the gap
 	What string
+
+	Altered bool // its content does not fit its seal
 }
 
 func (p Problem) String() string { return fmt.Sprintf("record %d: %s", p.Pos, p.What) }
@@ -44,7 +46,7 @@ func Verify(ctx context.Context, db *store.DB, report func(Problem)) (records, e
 				more = true
 				records++
 				if want := place[conv] + 1; seq != want {
-					report(Problem{last, fmt.Sprintf("number %d of its conversation, %d was due", seq, want)})
+					report(Problem{Pos: last, What: fmt.Sprintf("number %d of its conversation, %d was due", seq, want)})
 				}
 				place[conv] = seq
 				made := Seal(salt, at, sender, recipient, stanza)
@@ -52,7 +54,7 @@ func Verify(ctx context.Context, db *store.DB, report func(Problem)) (records, e
 				case salt == nil:
 					erased++
 				case subtle.ConstantTimeCompare(made[:], seal) != 1:
-					report(Problem{last, "its seal does not fit: it was altered"})
+					report(Problem{last, "its seal does not fit: it was altered", true})
 				}
 			}
 			return rows.Err()

@@ -23,8 +23,16 @@ func (c Change) Freed(j jid.JID) bool { return c.Before.Matches(j) && !c.After.M
 // Block adds entries to an account's list (XEP-0191 §3.3).
 // after runs following the commit, in the order of the commits; it must not block.
 func (s *Store) Block(ctx context.Context, owner jid.JID, jids []jid.JID, after func(Change)) error {
+	return s.blockAndReport(ctx, owner, jids, nil, after)
+}
+
+// blockAndReport keeps what was said of the blocked in the same transaction (XEP-0377 §6).
+func (s *Store) blockAndReport(ctx context.Context, owner jid.JID, jids []jid.JID, reports []*Report, after func(Change)) error {
 	change := func(l *List) *List { return l.changed(jids, nil) }
 	return s.commit(ctx, owner, change, after, func(tx *store.Tx) error {
+		if err := keepReports(tx, owner, reports, s.cfg.Now()); err != nil {
+			return err
+		}
 		now := s.cfg.Now().UnixMicro()
 		for i, j := range jids {
 			if _, err := tx.Exec(sqlAdd, owner.String(), j.String(), now+int64(i)); err != nil {

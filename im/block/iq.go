@@ -31,9 +31,10 @@ type Presence interface {
 func Feature(s *Store, p Presence) im.Feature {
 	h := handlers{s, p}
 	return im.Feature{
-		Name:         "block",
-		Specs:        []im.Spec{{ID: "XEP-0191", Version: "1.3", Status: "complete"}},
-		HostFeatures: []string{Space},
+		Name: "block",
+		Specs: []im.Spec{{ID: "XEP-0191", Version: "1.3", Status: "complete"},
+			{ID: "XEP-0377", Version: "0.4.1", Status: "complete", Note: "kept for the administrators, never forwarded"}},
+		HostFeatures: []string{Space, ReportSpace},
 		IQ: []im.Route{
 			{Scope: im.ToSelf, Type: stanza.Get, Space: Space, Local: "blocklist", Handle: h.get},
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "block", Handle: h.block},
@@ -62,7 +63,7 @@ func (h handlers) get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 
 func (h handlers) block(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	owner := q.To.Bare()
-	jids, err := h.items(q.Payload)
+	jids, reports, err := h.reported(q.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func (h handlers) block(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			return nil, stanza.Fail("not-acceptable", "you can't block yourself")
 		}
 	}
-	return nil, h.store.Block(ctx, owner, jids, func(c Change) {
+	return nil, h.store.blockAndReport(ctx, owner, jids, reports, func(c Change) {
 		h.push(owner, command("block", jids))
 		h.presence.Hide(owner, c.Added)
 	})
@@ -94,6 +95,30 @@ func (h handlers) unblock(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 		return nil, h.store.UnblockAll(ctx, owner, after)
 	}
 	return nil, h.store.Unblock(ctx, owner, jids, after)
+}
+
+// reported reads the addresses of a command and what is reported of them (XEP-0377 §6).
+func (h handlers) reported(payload *elem.Element) (jids []jid.JID, reports []*Report, err error) {
+	if jids, err = h.items(payload); err != nil {
+		return nil, nil, err
+	}
+	for _, c := range payload.Children {
+		if c.Space != Space || c.Local != "item" {
+			continue
+		}
+		r, err := readReport(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		if r == nil {
+			continue
+		}
+		if r.Reported, err = jid.Parse(c.Attr("jid")); err != nil {
+			return nil, nil, stanza.Fail("jid-malformed", "an address is not a valid JID")
+		}
+		reports = append(reports, r)
+	}
+	return jids, reports, nil
 }
 
 // items reads the addresses of a command.

@@ -18,8 +18,7 @@ func (in *Inlet) roomMessage(ctx context.Context, j *judged, st *stanza.Stanza) 
 	p := in.p
 	msgs, err := p.cfg.Rooms.Plan(ctx, in.s, j.st)
 	if err != nil {
-		in.refuseRoom(j, st, err)
-		return nil
+		return in.refuseRoom(ctx, j, st, err)
 	}
 	if len(msgs) == 0 {
 		p.countPlan(j.st, nil, nil)
@@ -28,8 +27,7 @@ func (in *Inlet) roomMessage(ctx context.Context, j *judged, st *stanza.Stanza) 
 	for _, m := range msgs {
 		pl, err := p.planRoom(ctx, j, in.s, m)
 		if err != nil {
-			in.refuseRoom(j, st, err)
-			return nil
+			return in.refuseRoom(ctx, j, st, err)
 		}
 		if pl == nil {
 			continue
@@ -42,10 +40,10 @@ func (in *Inlet) roomMessage(ctx context.Context, j *judged, st *stanza.Stanza) 
 	return nil
 }
 
-func (in *Inlet) refuseRoom(j *judged, st *stanza.Stanza, err error) {
+func (in *Inlet) refuseRoom(ctx context.Context, j *judged, st *stanza.Stanza, err error) error {
 	e := in.p.asError(err, st)
 	in.p.countPlan(j.st, nil, e)
-	in.p.reply(in.s, st, e)
+	return in.refuse(ctx, st, e)
 }
 
 // planRoom makes the record and the fanout of a message of a room. It is nil for

@@ -43,6 +43,12 @@ func Connect(ctx context.Context, addr, domain, source string) (*Conn, error) {
 	return k, nil
 }
 
+// Over makes one of a connection that is open already.
+func Over(c net.Conn, domain string, patience time.Duration) *Conn {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return &Conn{Conn: c, Domain: domain, dec: newDecoder(c)}
+}
+
 func newDecoder(r io.Reader) *xml.Decoder {
 	d := xml.NewDecoder(r)
 	d.Strict = true

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"sync"
 )
 
-// scram is the client side of RFC 5802 with SHA-1 or SHA-256 (RFC 7677).
+// scram is the client side of RFC 5802 with SHA-1, SHA-256 (RFC 7677) or SHA-512.
 type scram struct {
 	hash        func() hash.Hash
 	gs2         string // "n,," or "p=tls-exporter,,"
@@ -28,6 +29,8 @@ type scram struct {
 func newScram(mech, user, pass, gs2 string, binding []byte) (*scram, error) {
 	s := &scram{gs2: gs2, binding: binding, user: user, pass: pass, nonce: Token()}
 	switch {
+	case strings.HasPrefix(mech, "SCRAM-SHA-512"):
+		s.hash = sha512.New
 	case strings.HasPrefix(mech, "SCRAM-SHA-256"):
 		s.hash = sha256.New
 	case strings.HasPrefix(mech, "SCRAM-SHA-1"):

@@ -55,6 +55,11 @@ func (l *load) resumed(t *testing.T, r *row) {
 	resumed, fresh := l.sessions()
 	again := fresh - int64(len(l.people))
 	r.count(t, "%d of %d who came back resumed", resumed, resumed+again)
+	for _, p := range l.people {
+		for _, why := range p.refusals {
+			t.Logf("%s: %s", p.name, why)
+		}
+	}
 	if again*20 > resumed+again || resumed == 0 {
 		t.Errorf("%d of %d came back to a new session instead of resuming theirs", again, resumed+again)
 	}

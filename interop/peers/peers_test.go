@@ -103,6 +103,18 @@ func TestPeers_slixmpp(t *testing.T) {
 	})
 }
 
+// XEP-0363 by slixmpp, from discovery to the download by somebody else.
+func TestPeers_slixmppUpload(t *testing.T) {
+	if err := exec.Command("/usr/bin/python3", "-c", "import slixmpp, aiohttp").Run(); err != nil {
+		t.Fatal("slixmpp or aiohttp is missing: apt-get install python3-slixmpp python3-aiohttp")
+	}
+	s := server.Test(t, server.Parlance)
+	host, port := hostPort(t, s.C2S)
+	ca := filepath.Join(s.Data(), "ca.pem")
+	program(t, []string{"discover", "upload", "share", "archived", "fetch", "too-large"}, ".", []string{"SSL_CERT_FILE=" + ca},
+		"/usr/bin/python3", "slix_upload.py", host, port, server.Domain, server.Password, ca)
+}
+
 func TestPeers_xmppjs(t *testing.T) {
 	need(t, "node", "install Node.js 20 or later")
 	need(t, "npm", "install npm")

@@ -114,7 +114,7 @@ func (e *exam) storage(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	db, err := store.Open(ctx, store.Options{DSN: dsn})
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Aside: true})
 	if err != nil {
 		e.add("storage", Bad, "check storage.dsn, and that the database is up and lets this user in", "%s: %v", hidden(dsn), err)
 		return

@@ -34,10 +34,17 @@ func SQLite(t testing.TB) *store.DB {
 	return Open(t, "sqlite:"+filepath.Join(t.TempDir(), "parlance.db"))
 }
 
+// Aside is for Open: beside the server that writes.
+func Aside(o *store.Options) { o.Aside = true }
+
 // Open opens dsn and closes it at the test's end.
-func Open(t testing.TB, dsn string) *store.DB {
+func Open(t testing.TB, dsn string, with ...func(*store.Options)) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{DSN: dsn})
+	o := store.Options{DSN: dsn}
+	for _, f := range with {
+		f(&o)
+	}
+	db, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

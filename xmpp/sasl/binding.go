@@ -5,6 +5,8 @@ import (
 	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
+
+	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
 // Names of the channel binding types (XEP-0440 announces them).
@@ -18,6 +20,8 @@ type Binding struct {
 	TLS      bool
 	Exporter []byte // tls-exporter; empty if the connection has none
 	EndPoint []byte // tls-server-end-point; empty if the certificate has none
+	// Certified are whom the client's certificate names, if it is valid.
+	Certified []jid.JID
 }
 
 // Types lists the available channel binding types, best first.

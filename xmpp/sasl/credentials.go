@@ -13,6 +13,7 @@ type Hash string
 const (
 	SHA1   Hash = "SHA-1"
 	SHA256 Hash = "SHA-256"
+	SHA512 Hash = "SHA-512"
 )
 
 // Keys is what a server stores for one account and hash (RFC 5802 §3).
@@ -42,4 +43,10 @@ type Credentials interface {
 	Password(ctx context.Context, account jid.JID, password string) error
 	// Token gives the account an OAUTHBEARER token stands for.
 	Token(ctx context.Context, token string) (jid.JID, error)
+	// Secrets gives the tokens a device of an account may log in with.
+	Secrets(ctx context.Context, account jid.JID, mech string, u Use) (Secrets, error)
+	// Certificate says whether an account a certificate names may log in.
+	Certificate(ctx context.Context, account jid.JID) error
+	// Guest makes an account for one session.
+	Guest(ctx context.Context) (jid.JID, error)
 }

@@ -5,19 +5,47 @@ import (
 	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/xdg-go/stringprep"
 )
 
 func (h Hash) new() func() hash.Hash {
-	if h == SHA1 {
+	switch h {
+	case SHA1:
 		return sha1.New
+	case SHA512:
+		return sha512.New
 	}
 	return sha256.New
+}
+
+// hashOf is the hash function of a SCRAM mechanism.
+func hashOf(mech string) Hash {
+	switch {
+	case strings.HasPrefix(mech, ScramSHA512):
+		return SHA512
+	case strings.HasPrefix(mech, ScramSHA1):
+		return SHA1
+	}
+	return SHA256
+}
+
+func (h Hash) mac(key []byte, text string) []byte {
+	m := hmac.New(h.new(), key)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}
+
+func (h Hash) sum(b []byte) []byte {
+	s := h.new()()
+	s.Write(b)
+	return s.Sum(nil)
 }
 
 // Size is the length of the hash function's keys in bytes.
@@ -48,15 +76,17 @@ func Derive(h Hash, prepared string, salt []byte, iterations int) (Keys, error) 
 	if err != nil {
 		return Keys{}, fmt.Errorf("sasl: derive keys: %w", err)
 	}
-	mac := func(text string) []byte {
-		m := hmac.New(h.new(), salted)
-		m.Write([]byte(text))
-		return m.Sum(nil)
+	return FromSalted(h, salted, salt, iterations)
+}
+
+// FromSalted makes the stored keys from a SaltedPassword (RFC 5802 §3), which
+// must be as long as the hash.
+func FromSalted(h Hash, salted, salt []byte, iterations int) (Keys, error) {
+	if len(salted) != h.Size() {
+		return Keys{}, fmt.Errorf("sasl: a salted password of %d bytes for %s", len(salted), h)
 	}
-	stored := h.new()()
-	stored.Write(mac("Client Key"))
 	return Keys{
 		Salt: salt, Iterations: iterations,
-		StoredKey: stored.Sum(nil), ServerKey: mac("Server Key"), Known: true,
+		StoredKey: h.sum(h.mac(salted, "Client Key")), ServerKey: h.mac(salted, "Server Key"), Known: true,
 	}, nil
 }

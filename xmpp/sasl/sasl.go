@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -12,11 +13,15 @@ import (
 
 // Names of the mechanisms.
 const (
+	ScramSHA512Plus = "SCRAM-SHA-512-PLUS"
 	ScramSHA256Plus = "SCRAM-SHA-256-PLUS"
 	ScramSHA1Plus   = "SCRAM-SHA-1-PLUS"
+	ScramSHA512     = "SCRAM-SHA-512"
 	ScramSHA256     = "SCRAM-SHA-256"
 	ScramSHA1       = "SCRAM-SHA-1"
 	OAuthBearer     = "OAUTHBEARER"
+	External        = "EXTERNAL"
+	Anonymous       = "ANONYMOUS"
 	Plain           = "PLAIN"
 )
 
@@ -24,6 +29,7 @@ const (
 const (
 	Aborted              = "aborted"
 	AccountDisabled      = "account-disabled"
+	CredentialsExpired   = "credentials-expired"
 	EncryptionRequired   = "encryption-required"
 	IncorrectEncoding    = "incorrect-encoding"
 	InvalidAuthzid       = "invalid-authzid"
@@ -39,6 +45,7 @@ type Failure struct {
 	Condition string
 	Text      string
 	Retry     time.Duration // when a new attempt makes sense; 0 if that is not known
+	Also      string        // what the peer may know more exactly: a condition of RFC 6120 §8.3.3
 	Cause     error         // never shown to the peer
 }
 
@@ -92,6 +99,14 @@ type Config struct {
 	AllowPlain bool
 	// Only, if not empty, lists the mechanisms to offer; others are left out.
 	Only []string
+	// Without lists hash functions for which not every account has keys: their
+	// mechanisms are not offered.
+	Without []Hash
+	// Guests lets people in who have no account.
+	Guests bool
+	// Announced, if set, is what the peer was told on this stream, and is what it
+	// may choose from; SCRAM proves it (XEP-0474).
+	Announced *Announced
 
 	nonce func() string // tests alone: the server's part of the SCRAM nonce
 }
@@ -99,7 +114,7 @@ type Config struct {
 // ranking is strongest first. OAUTHBEARER stands before PLAIN: a token that
 // lives five minutes is less to lose than a password.
 func ranking() []string {
-	return []string{ScramSHA256Plus, ScramSHA1Plus, ScramSHA256, ScramSHA1, OAuthBearer, Plain}
+	return []string{External, ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1, OAuthBearer, Plain, Anonymous}
 }
 
 // Known says whether a mechanism of this name exists here.
@@ -113,13 +128,23 @@ func (c Config) Mechanisms(b Binding) []string {
 	}
 	var out []string
 	for _, m := range ranking() {
-		if len(c.Only) > 0 && !slices.Contains(c.Only, m) {
+		// Guests are allowed by a switch of their own.
+		if len(c.Only) > 0 && m != Anonymous && !slices.Contains(c.Only, m) {
 			continue
 		}
 		switch m {
-		case ScramSHA256Plus, ScramSHA1Plus:
+		case ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1:
 			// RFC 5802 §6: -PLUS is offered only with channel binding at hand.
-			if len(b.Types()) == 0 {
+			if slices.Contains(c.Without, hashOf(m)) || strings.HasSuffix(m, "-PLUS") && len(b.Types()) == 0 {
+				continue
+			}
+		case External:
+			// RFC 6120 §6.3.4: where the client has shown a certificate that will do.
+			if len(c.certified(b)) == 0 {
+				continue
+			}
+		case Anonymous:
+			if !c.Guests {
 				continue
 			}
 		case OAuthBearer:
@@ -133,18 +158,30 @@ func (c Config) Mechanisms(b Binding) []string {
 	return out
 }
 
+// announced is what the peer may choose from.
+func (c Config) announced(b Binding) []string {
+	if c.Announced != nil {
+		return c.Announced.Mechanisms
+	}
+	return c.Mechanisms(b)
+}
+
 // Start begins an exchange of a mechanism that Mechanisms offers for b.
 // The error is a *Failure.
 func (c Config) Start(mech string, b Binding, creds Credentials) (Exchange, error) {
 	if !b.TLS && !c.AllowPlain {
 		return nil, Fail(EncryptionRequired, "Log in over TLS.") // RFC 6120 §6.5.3
 	}
-	if !slices.Contains(c.Mechanisms(b), mech) {
+	if !slices.Contains(c.announced(b), mech) {
 		return nil, Fail(InvalidMechanism, "This mechanism is not offered here.") // RFC 6120 §6.5.7
 	}
 	switch mech {
 	case Plain:
 		return &plain{conf: c, creds: creds}, nil
+	case External:
+		return &external{conf: c, names: c.certified(b), creds: creds}, nil
+	case Anonymous:
+		return &anonymous{creds: creds}, nil
 	case OAuthBearer:
 		return &bearer{conf: c, creds: creds}, nil
 	default:

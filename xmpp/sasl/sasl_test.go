@@ -23,6 +23,7 @@ type people struct {
 	outcomes  []bool
 	verdict   error
 	asked     []jid.JID
+	use       Use
 }
 
 func newPeople() *people {
@@ -79,6 +80,39 @@ func (p *people) Token(_ context.Context, token string) (jid.JID, error) {
 	return jid.JID{}, Denied()
 }
 
+// Secrets gives alice's phone two tokens.
+func (p *people) Secrets(_ context.Context, who jid.JID, mech string, u Use) (Secrets, error) {
+	if p.broken != nil {
+		return Secrets{}, p.broken
+	}
+	p.asked, p.use = append(p.asked, who), u
+	known := who == jid.MustParse("alice@acme.test") && u.Device == "phone"
+	return Secrets{
+		Tokens: [][]byte{[]byte("new " + mech), []byte("current " + mech)},
+		Verdict: func(_ context.Context, i int) (bool, error) {
+			p.outcomes = append(p.outcomes, i >= 0 && known)
+			if p.verdict == nil && !known {
+				return false, Denied()
+			}
+			return i == 1, p.verdict
+		},
+	}, nil
+}
+
+func (p *people) Certificate(_ context.Context, who jid.JID) error {
+	if _, ok := p.passwords[who]; !ok {
+		return Denied()
+	}
+	if p.disabled[who] {
+		return Fail(AccountDisabled, "")
+	}
+	return nil
+}
+
+func (p *people) Guest(context.Context) (jid.JID, error) {
+	return jid.MustParse("guest-1@acme.test"), p.broken
+}
+
 var (
 	tls12  = Binding{TLS: true}
 	tls13  = Binding{TLS: true, Exporter: bytes.Repeat([]byte{7}, 32), EndPoint: bytes.Repeat([]byte{9}, 32)}
@@ -100,7 +134,7 @@ func wantCondition(t *testing.T, err error, condition string) *Failure {
 }
 
 func TestMechanisms_whatIsOffered(t *testing.T) {
-	all := []string{ScramSHA256Plus, ScramSHA1Plus, ScramSHA256, ScramSHA1, OAuthBearer, Plain}
+	all := []string{ScramSHA512Plus, ScramSHA256Plus, ScramSHA1Plus, ScramSHA512, ScramSHA256, ScramSHA1, OAuthBearer, Plain}
 	for _, c := range []struct {
 		name string
 		conf Config
@@ -108,12 +142,14 @@ func TestMechanisms_whatIsOffered(t *testing.T) {
 		want []string
 	}{
 		{"TLS with binding data", conf(), tls13, all},
-		{"TLS without binding data: no -PLUS (RFC 5802 §6)", conf(), tls12, all[2:]},
+		{"not everybody has keys for SHA-512", Config{Domain: "acme.test", Without: []Hash{SHA512}}, tls13,
+			[]string{ScramSHA256Plus, ScramSHA1Plus, ScramSHA256, ScramSHA1, OAuthBearer, Plain}},
+		{"TLS without binding data: no -PLUS (RFC 5802 §6)", conf(), tls12, all[3:]},
 		{"plaintext: nothing (A2)", conf(), plainB, nil},
 		{"plaintext where permitted: no OAUTHBEARER (RFC 7628 §3)", Config{Domain: "acme.test", AllowPlain: true}, plainB,
-			[]string{ScramSHA256, ScramSHA1, Plain}},
+			[]string{ScramSHA512, ScramSHA256, ScramSHA1, Plain}},
 		{"plaintext with binding data makes no -PLUS", Config{Domain: "acme.test", AllowPlain: true},
-			Binding{Exporter: []byte("x")}, []string{ScramSHA256, ScramSHA1, Plain}},
+			Binding{Exporter: []byte("x")}, []string{ScramSHA512, ScramSHA256, ScramSHA1, Plain}},
 		{"only some", Config{Domain: "acme.test", Only: []string{Plain, ScramSHA256Plus}}, tls13, []string{ScramSHA256Plus, Plain}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

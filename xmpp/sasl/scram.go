@@ -2,7 +2,10 @@ package sasl
 
 import (
 	"context"
+	"crypto/subtle"
+	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/xdg-go/scram"
@@ -10,9 +13,11 @@ import (
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
-// scramExchange runs RFC 5802. The library does the cryptography and the
-// message grammar; the rules about the peer's channel binding flag, the
-// authorization identity and unknown accounts are here.
+// scramExchange runs RFC 5802. The library does the nonce and the grammar of
+// the first message; the rules about the peer's channel binding flag, the
+// authorization identity and unknown accounts are here, and so is the proof: the
+// library's own can't know what XEP-0474 adds to the server's first message,
+// which is part of what is proven.
 type scramExchange struct {
 	conf    Config
 	hash    Hash
@@ -22,6 +27,10 @@ type scramExchange struct {
 	creds   Credentials
 
 	conv *scram.ServerConversation
+	gs2  string // the header, as it came
+	bare string // client-first-message-bare
+	line string // server-first-message
+	data []byte // what the channel is bound to; nil without
 	keys Keys
 	who  jid.JID
 	end  bool
@@ -29,12 +38,9 @@ type scramExchange struct {
 }
 
 func newScram(c Config, mech string, b Binding, creds Credentials) *scramExchange {
-	x := &scramExchange{conf: c, hash: SHA256, binding: b, creds: creds}
-	if strings.HasPrefix(mech, ScramSHA1) {
-		x.hash = SHA1
-	}
+	x := &scramExchange{conf: c, hash: hashOf(mech), binding: b, creds: creds}
 	x.plus = strings.HasSuffix(mech, "-PLUS")
-	for _, m := range c.Mechanisms(b) {
+	for _, m := range c.announced(b) {
 		x.offered = x.offered || strings.HasSuffix(m, "-PLUS")
 	}
 	return x
@@ -67,7 +73,7 @@ func (x *scramExchange) refuse(f *Failure) ([]byte, bool, error) {
 }
 
 func (x *scramExchange) first(ctx context.Context, msg string) ([]byte, bool, error) {
-	h, user, err := parseFirst(msg)
+	h, bare, user, err := parseFirst(msg)
 	if err != nil {
 		return x.refuse(&Failure{Condition: MalformedRequest, Text: "Malformed SCRAM message.", Cause: err})
 	}
@@ -93,6 +99,10 @@ func (x *scramExchange) first(ctx context.Context, msg string) ([]byte, bool, er
 	if err != nil {
 		return x.refuse(&Failure{Condition: MalformedRequest, Text: "Malformed SCRAM message.", Cause: err})
 	}
+	if a := x.conf.Announced; a != nil {
+		answer += ",h=" + a.hash(x.hash)
+	}
+	x.gs2, x.bare, x.line, x.data = msg[:len(msg)-len(bare)], bare, answer, data.Data
 	return []byte(answer), false, nil
 }
 
@@ -119,11 +129,7 @@ func (x *scramExchange) bind(h header) (scram.ChannelBinding, *Failure) {
 }
 
 func (x *scramExchange) converse(cb scram.ChannelBinding) (*scram.ServerConversation, error) {
-	gen := scram.SHA256
-	if x.hash == SHA1 {
-		gen = scram.SHA1
-	}
-	srv, err := gen.NewServer(func(string) (scram.StoredCredentials, error) {
+	srv, err := scram.HashGeneratorFcn(x.hash.new()).NewServer(func(string) (scram.StoredCredentials, error) {
 		return scram.StoredCredentials{
 			KeyFactors: scram.KeyFactors{Salt: string(x.keys.Salt), Iters: x.keys.Iterations},
 			StoredKey:  x.keys.StoredKey,
@@ -143,11 +149,11 @@ func (x *scramExchange) converse(cb scram.ChannelBinding) (*scram.ServerConversa
 }
 
 func (x *scramExchange) final(msg string) ([]byte, bool, error) {
-	answer, err := x.conv.Step(msg)
 	x.end = true
+	answer, err := x.prove(msg)
 	// One path for known, unknown and disabled accounts: all have done the same
 	// work when the verdict falls (HARDENING A6).
-	proven := err == nil && x.conv.Valid() && x.keys.Known
+	proven := err == nil && x.keys.Known
 	if x.keys.Verdict != nil {
 		if err := x.keys.Verdict(proven); err != nil {
 			return x.refuse(failure(err))
@@ -168,12 +174,54 @@ func (x *scramExchange) final(msg string) ([]byte, bool, error) {
 	return []byte(answer), true, nil
 }
 
+// prove checks the client's proof and makes the server's signature (RFC 5802 §3).
+func (x *scramExchange) prove(msg string) (answer string, err error) {
+	without, proof, err := x.parseFinal(msg)
+	if err != nil {
+		return "", err
+	}
+	auth := x.bare + "," + x.line + "," + without
+	key := x.hash.mac(x.keys.StoredKey, auth)
+	if len(proof) != len(key) {
+		return "", errors.New("a proof of another length")
+	}
+	subtle.XORBytes(key, key, proof)
+	if subtle.ConstantTimeCompare(x.hash.sum(key), x.keys.StoredKey) != 1 {
+		return "", errors.New("wrong proof")
+	}
+	return "v=" + base64.StdEncoding.EncodeToString(x.hash.mac(x.keys.ServerKey, auth)), nil
+}
+
+// parseFinal takes the proof from a client-final message, and checks that the
+// rest of it repeats the header, the binding and the nonce (RFC 5802 §5.1, §7).
+func (x *scramExchange) parseFinal(msg string) (without string, proof []byte, err error) {
+	i := strings.LastIndex(msg, ",p=")
+	if i < 0 {
+		return "", nil, errors.New("no proof")
+	}
+	without = msg[:i]
+	fields := strings.Split(without, ",")
+	nonce, _, _ := strings.Cut(x.line, ",") // with its name: r=…
+	switch cbind, ok := strings.CutPrefix(fields[0], "c="); {
+	case !ok || len(fields) < 2:
+		return "", nil, errors.New("malformed final message")
+	case slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "m=") }):
+		return "", nil, errors.New("an extension that must be understood") // RFC 5802 §5.1
+	case subtle.ConstantTimeCompare([]byte(fields[1]), []byte(nonce)) != 1:
+		return "", nil, errors.New("another nonce")
+	case subtle.ConstantTimeCompare([]byte(cbind), []byte(base64.StdEncoding.EncodeToString(append([]byte(x.gs2), x.data...)))) != 1:
+		return "", nil, errors.New("another header or channel")
+	}
+	proof, err = base64.StdEncoding.Strict().DecodeString(msg[i+len(",p="):])
+	return without, proof, err
+}
+
 // parseFirst takes the GS2 header and the user name from a client-first
 // message and checks what the library leaves open (RFC 5802 §7).
-func parseFirst(msg string) (h header, user string, err error) {
-	h, bare, err := parseHeader(msg)
+func parseFirst(msg string) (h header, bare, user string, err error) {
+	h, bare, err = parseHeader(msg)
 	if err != nil {
-		return h, "", err
+		return h, "", "", err
 	}
 	name, rest, _ := strings.Cut(bare, ",")
 	name, ok := strings.CutPrefix(name, "n=")
@@ -181,11 +229,11 @@ func parseFirst(msg string) (h header, user string, err error) {
 		nonce, _, _ := strings.Cut(rest, ",")
 		nonce, ok = strings.CutPrefix(nonce, "r=")
 		if !ok || !printable(nonce) {
-			return h, "", errors.New("malformed nonce")
+			return h, "", "", errors.New("malformed nonce")
 		}
-		return h, user, nil
+		return h, bare, user, nil
 	}
-	return h, "", errors.New("malformed user name")
+	return h, "", "", errors.New("malformed user name")
 }
 
 // printable is 1*(%x21-2B / %x2D-7E) of RFC 5802 §7.

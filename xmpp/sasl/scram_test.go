@@ -77,6 +77,7 @@ type client struct {
 	gs2, user, password   string
 	binding               []byte
 	cbind                 string // overrides c=
+	extra                 string // extensions of the final message
 	firstBare, serverLine string
 	serverKey             []byte
 }
@@ -106,7 +107,7 @@ func (c *client) final(t *testing.T, challenge []byte) []byte {
 	if cbind == "" {
 		cbind = base64.StdEncoding.EncodeToString(append([]byte(c.gs2), c.binding...))
 	}
-	without := "c=" + cbind + "," + f[0]
+	without := "c=" + cbind + "," + f[0] + c.extra
 	proof := c.mac(h.Sum(nil), c.firstBare+","+c.serverLine+","+without)
 	for i := range proof {
 		proof[i] ^= clientKey[i]
@@ -125,7 +126,10 @@ func (c *client) mac(key []byte, text string) []byte {
 func login(t *testing.T, conf Config, mech string, b Binding, p Credentials, c *client) (jid.JID, error) {
 	t.Helper()
 	c.hash = SHA256
-	if strings.Contains(mech, "SHA-1") {
+	switch {
+	case strings.Contains(mech, "SHA-512"):
+		c.hash = SHA512
+	case strings.Contains(mech, "SHA-1"):
 		c.hash = SHA1
 	}
 	x, err := conf.Start(mech, b, p)
@@ -157,7 +161,7 @@ func login(t *testing.T, conf Config, mech string, b Binding, p Credentials, c *
 }
 
 func TestSCRAM_everyMechanism(t *testing.T) {
-	for _, mech := range []string{ScramSHA1, ScramSHA256} {
+	for _, mech := range []string{ScramSHA1, ScramSHA256, ScramSHA512} {
 		p := newPeople()
 		who, err := login(t, conf(), mech, tls13, p, &client{gs2: "n,,", user: "alice", password: "correct horse"})
 		if err != nil || who != jid.MustParse("alice@acme.test") {

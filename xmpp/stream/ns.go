@@ -12,5 +12,11 @@ const (
 	SMSpace     = "urn:xmpp:sm:3"                       // XEP-0198
 	CSISpace    = "urn:xmpp:csi:0"                      // XEP-0352
 	LimitsSpace = "urn:xmpp:stream-limits:0"            // XEP-0478
+	SASL2Space  = "urn:xmpp:sasl:2"                     // XEP-0388
+	Bind2Space  = "urn:xmpp:bind:0"                     // XEP-0386
+	FASTSpace   = "urn:xmpp:fast:0"                     // XEP-0484
+	UpgrSpace   = "urn:xmpp:sasl:upgrade:0"             // XEP-0480
+	ScramUpgr   = "urn:xmpp:scram-upgrade:0"            // XEP-0480 §3
+	CarbonSpace = "urn:xmpp:carbons:2"                  // XEP-0280
 	CBSpace     = "urn:xmpp:sasl-cb:0"                  // XEP-0440
 )
