@@ -23,6 +23,7 @@ type Config struct {
 	Login   Login   `toml:"login"`
 	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
+	Rooms   Rooms   `toml:"rooms"`
 	Log     Log     `toml:"log"`
 	Contact Contact `toml:"contact"`
 }
@@ -90,6 +91,16 @@ type Limits struct {
 	PersonalItems       int      `toml:"personal_items" doc:"Items of one such node."`
 	PersonalItemBytes   Size     `toml:"personal_item_bytes" doc:"One item."`
 	PersonalBytes       Size     `toml:"personal_bytes" doc:"All items of one account."`
+}
+
+// Rooms is multi-user chat (XEP-0045).
+type Rooms struct {
+	Domain     string `toml:"domain" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
+	Name       string `toml:"name" doc:"What clients call the service."`
+	Create     bool   `toml:"create" doc:"Everybody may make rooms."`
+	Persistent bool   `toml:"persistent" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
+	Occupants  int    `toml:"occupants" doc:"Most people in one room at once; an owner may allow fewer."`
+	History    int    `toml:"history" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`
 }
 
 // Log says what is written to standard error.
@@ -160,7 +171,8 @@ func Default() *Config {
 			PersonalItemBytes:   192 * KiB,
 			PersonalBytes:       32 * MiB,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Rooms: Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
+		Log:   Log{Level: "info", Format: "text"},
 		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},
 			Support: []string{}, Status: []string{}},
 	}
@@ -172,6 +184,17 @@ func (c *Config) DSN() string {
 		return c.Storage.DSN
 	}
 	return "sqlite:" + filepath.Join(c.Data, "parlance.db")
+}
+
+// RoomsDomain is the address of the rooms' service; empty if there is none.
+func (c *Config) RoomsDomain() string {
+	switch c.Rooms.Domain {
+	case "off":
+		return ""
+	case "":
+		return "conference." + c.Domain
+	}
+	return c.Rooms.Domain
 }
 
 // Witness is the file that says how far the archive reaches. It stands beside the folder's

@@ -48,9 +48,24 @@ func (c *Config) Check() Problems {
 	c.checkLogin(&p)
 	c.checkFiles(&p)
 	c.checkLimits(&p)
+	c.checkRooms(&p)
 	c.checkLog(&p)
 	c.Contact.check(&p)
 	return p
+}
+
+func (c *Config) checkRooms(p *Problems) {
+	if d := c.Rooms.Domain; d != "" && d != "off" {
+		if j, err := jid.Parse(d); err != nil || !j.IsDomain() || j.String() != d || d == c.Domain {
+			p.add("rooms.domain", "%q is not a domain of its own, like \"conference.example.com\"; \"off\" for none", d)
+		}
+	}
+	if c.Rooms.Occupants < 1 || c.Rooms.Occupants > 100_000 {
+		p.add("rooms.occupants", "must be between 1 and 100000")
+	}
+	if c.Rooms.History < 0 || c.Rooms.History > 200 {
+		p.add("rooms.history", "must be between 0 and 200")
+	}
 }
 
 func (c *Config) checkPlace(p *Problems) {

@@ -20,6 +20,7 @@ import (
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
@@ -56,6 +57,7 @@ type core struct {
 	files    *file.Store            // nil if nobody can upload
 	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
 	routes   *route.Table
+	rooms    *room.Rooms // nil: off
 	path     *deliver.Path
 	caps     *elem.Element
 	features []im.Feature
@@ -133,6 +135,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
+	if err = c.openRooms(ctx); err != nil {
+		return err
+	}
 	if err = c.paths(judge, version); err != nil {
 		return err
 	}
@@ -149,6 +154,7 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 		c.blocks.Drop(who)
 		c.personal.Nodes().Drop(who)
 		c.avatars.Drop(who)
+		c.rooms.Drop(context.WithoutCancel(ctx), who, c.accounts)
 	})
 	return nil
 }
@@ -188,7 +194,8 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
-		Accounts: c.accounts, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
+		Accounts: c.accounts, Rooms: c.rooms, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features,
+		Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err
@@ -204,12 +211,13 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 5) // ledger, index, visits, known devices, personal services
-	go func() { behind <- c.personal.Run(behindCtx) }()
+	behind := make(chan error, 6) // ledger, index, visits, known devices, personal services, rooms
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.personal.Run(behindCtx) }()
+	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
 	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()

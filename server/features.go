@@ -28,6 +28,7 @@ import (
 	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/pubsub"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
@@ -51,6 +52,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		pep.Feature(c.personal),
 		ping.Feature(),
 		private.Feature(c.db, map[elem.Name]private.Mount{bookmark.Storage(): bookmark.Private{Personal: c.personal}}),
+		room.Feature(),
 		roster.Feature(c.rosters, c.presence),
 		setup.Feature(c.accounts, c.domain.Domain(), c.log),
 		clock.Feature(time.Now),
@@ -60,7 +62,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		registration(c).Feature(),
 		invitations(c),
 	}
-	forms, items := contactForm(c.cfg.Contact), []jid.JID(nil)
+	forms, items := contactForm(c.cfg.Contact), services(c)
 	if c.cfg.uploads() {
 		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
 		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
@@ -81,6 +83,7 @@ func migrations() []store.Migrations {
 		roster.Migrations(),
 		block.Migrations(),
 		presence.Migrations(),
+		room.Migrations(),
 		vcard.Migrations(),
 		pubsub.Migrations(),
 		private.Migrations(),
@@ -94,7 +97,7 @@ func migrations() []store.Migrations {
 // and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/block"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -15,8 +17,16 @@ import (
 //	guest        from memory: it can't fail
 //	wall         of the whole server, from memory: it can't fail
 //	block list   fails closed: a list that can't be read refuses
+//	invitations  counted in memory: can't fail
 func stages(guests *account.Guests, w *block.Wall, b *block.Store) deliver.Judge {
-	return deliver.Stages{guestStage{guests}, wallStage{w}, blockStage{b}}
+	return deliver.Stages{guestStage{guests}, wallStage{w}, blockStage{b}, inviteStage{room.NewInvites()}}
+}
+
+// inviteStage is HARDENING M4.
+type inviteStage struct{ invites *room.Invites }
+
+func (s inviteStage) Judge(_ context.Context, st *stanza.Stanza) deliver.Verdict {
+	return verdict("invitations", func() (*stanza.Error, bool) { return s.invites.Refuse(st, time.Now()), false })
 }
 
 // wallStage is the lists of XEP-0133 §4.11 and §4.12.

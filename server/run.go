@@ -83,6 +83,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		return unlessTold(ctx, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(ctx, c.rooms.Stop)() // before connections end
 	defer c.stopping.arm(cancel)()
 	var aside sync.WaitGroup
 	defer aside.Wait()

@@ -190,13 +190,22 @@ func (o *outlet) reload() bool {
 func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {
 	size := 0
 	for _, f := range frames {
-		size += len(f.Bytes) + 32
+		size += len(f.Bytes) + 64
 	}
 	buf := o.srv.buffers.Get(min(size+64, flushAt))
 	defer o.srv.buffers.Put(buf)
 	out := buf[:0]
+	var own []byte // for what is sent to many, with this session's address put in
 	for _, f := range frames {
-		out = o.frames.Element(out, f.Bytes, f.NameEnd)
+		el := f.Bytes
+		if f.Addressed {
+			if own == nil {
+				own = o.srv.buffers.Get(len(el) + 64)
+				defer o.srv.buffers.Put(own)
+			}
+			el = f.AppendTo(own[:0], o.sess.JID())
+		}
+		out = o.frames.Element(out, el, f.NameEnd)
 		if len(out) >= flushAt {
 			if o.put(out) != nil {
 				return false

@@ -35,6 +35,9 @@ type Entry struct {
 	Waiting           jid.JID // waits for this account from the start; zero: it has a session
 	Dedup             Sending // zero if the sender gave it no origin-id (XEP-0359 §2.2)
 	Held              bool    // kept and acknowledged, but delivered to nobody
+	// With, if not nil, writes in the same transaction what goes with the record (a
+	// room's subject, a tombstone). It may be called again after a failure.
+	With func(tx *store.Tx, pos session.Pos, at time.Time) error
 	// Had is the position an import had elsewhere; it keeps it where the log is not
 	// beyond it, so that clients go on reading where they were. Zero: none.
 	Had session.Pos
@@ -255,9 +258,25 @@ func (b *batch) write(tx *store.Tx) error {
 	if err := b.insert(tx); err != nil {
 		return err
 	}
+	if err := b.with(tx); err != nil {
+		return err
+	}
 	if b.a.tail.begin(runLength, now.Add(-runAge)) {
 		b.slice = b.a.tail.slice(sliceRest + sliceShare*len(b.entries))
 		return writeCut(tx, b.slice)
+	}
+	return nil
+}
+
+// with writes what goes with new records.
+func (b *batch) with(tx *store.Tx) error {
+	for _, e := range b.entries {
+		if e.With == nil || e.Again || e.Held {
+			continue
+		}
+		if err := e.With(tx, e.Pos, e.At); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ type Query struct {
 	MaxBytes   int           // a page is cut off here, but holds one message at least; 0: no limit
 	Around     int           // bytes a message takes beside its own
 	IDs        []session.Pos // these and no others
+	Floor      session.Pos   // the archive begins behind (a room's)
+	by         jid.JID       // who wrote, in a room's archive
 }
 
 // Page is part of an archive, oldest first.
@@ -135,7 +137,7 @@ func (c *cutter) takes(q *Query, k *Kept) bool {
 // text is the query without its order, and its arguments; $6 is left to the
 // caller. It is empty if there can be nothing.
 func (q *Query) text(tx *store.Tx) (string, []any, error) {
-	after, before := int64(q.After), int64(math.MaxInt64)
+	after, before := int64(max(q.After, q.Floor)), int64(math.MaxInt64)
 	if q.Before != 0 {
 		before = int64(q.Before)
 	}
@@ -155,6 +157,10 @@ func (q *Query) text(tx *store.Tx) (string, []any, error) {
 		end = q.End.UnixMicro()
 	}
 	args := []any{q.Owner.String(), after, before, start, end, int64(math.MaxInt64)}
+	if !q.by.IsZero() {
+		text, args := q.byText(args)
+		return text, args, nil
+	}
 	if q.With.IsZero() {
 		return sqlAll, args, nil
 	}

@@ -186,6 +186,10 @@ func (p *Path) runFan() {
 
 // fanout gives one committed message to whoever is there now.
 func (p *Path) fanout(m *planned) {
+	if m.room != nil {
+		p.fanRoom(m)
+		return
+	}
 	if e := m.entry; e != nil {
 		if e.Again {
 			return // sent before, handed out then

@@ -22,6 +22,8 @@ func (p *Path) iq(ctx context.Context, s *session.Session, j *judged) error {
 		return p.answer(ctx, s, st, self, im.ToSelf)
 	case to == self:
 		return p.answer(ctx, s, st, to, im.ToSelf)
+	case p.cfg.Rooms.Serves(to):
+		return p.roomIQ(ctx, s, st)
 	case !p.cfg.Local(to.Domain()):
 		return stanza.Fail("remote-server-not-found", "this server does not exchange stanzas with "+to.Domain())
 	case to.IsDomain():
@@ -61,6 +63,15 @@ func (p *Path) answer(ctx context.Context, s *session.Session, st *stanza.Stanza
 	if h == nil {
 		return stanza.Fail("service-unavailable", "nobody here answers this request")
 	}
+	return p.answerWith(ctx, s, st, to, h)
+}
+
+// answerWith asks a handler and sends what it says.
+func (p *Path) answerWith(ctx context.Context, s *session.Session, st *stanza.Stanza, to jid.JID, h im.Handler) error {
+	if st.Type != stanza.Get && st.Type != stanza.Set {
+		return nil
+	}
+	k := st.Kids[0]
 	payload, err := st.Element(k)
 	if err != nil {
 		return stanza.Fail("bad-request", "the request can't be read")

@@ -85,6 +85,9 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 		return nil
 	}
 	j.private = private
+	if in.p.cfg.Rooms.Serves(j.st.To) {
+		return in.roomMessage(ctx, j, st)
+	}
 	exists, err := in.p.exists(ctx, j.st)
 	if err != nil {
 		return in.refuse(ctx, st, in.p.asError(err, st))
@@ -100,6 +103,13 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	if pl.entry != nil {
 		pl.entry.Stanza = j.st.AppendTo(make([]byte, 0, j.st.Size()))
 		pl.out.AsKept = pl.out.Stanza == j.st
+	}
+	return in.take(ctx, pl, st)
+}
+
+// take keeps a planned message for the next commit.
+func (in *Inlet) take(ctx context.Context, pl *planned, st *stanza.Stanza) error {
+	if pl.entry != nil {
 		in.size += len(pl.entry.Stanza)
 	}
 	in.msgs = append(in.msgs, pl)

@@ -13,6 +13,7 @@ import (
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/meter"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
@@ -35,7 +36,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed but Answered, Aside, Meter and Trace.
+// Config is what the path runs on. All fields are needed but Answered, Aside, Rooms, Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -43,6 +44,7 @@ type Config struct {
 	Routes   *route.Table
 	Presence Presence
 	Accounts Accounts
+	Rooms    *room.Rooms // nil: there is no service for rooms
 	Local    func(domain string) bool
 	Features []im.Feature
 	// Answered is told of results and errors sessions send to their own account, in

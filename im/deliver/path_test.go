@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // world is a path on a real archive, with accounts and presence that are not
 // under test here.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	db   *store.DB
 	path *Path
 	arch *archive.Archive
@@ -69,6 +69,12 @@ func newWorld(t *testing.T, db *store.DB, lim session.Limits) *world {
 // start runs a path on a data set, as after a restart of the server.
 func start(t *testing.T, db *store.DB, lim session.Limits) *world {
 	t.Helper()
+	return startWith(t, db, lim, func(*world, *Config) {})
+}
+
+// startWith is start with a path that has more to do.
+func startWith(t testing.TB, db *store.DB, lim session.Limits, more func(*world, *Config)) *world {
+	t.Helper()
 	w := &world{t: t, db: db}
 	var err error
 	if w.arch, err = archive.Open(t.Context(), db, time.Now); err != nil {
@@ -79,10 +85,11 @@ func start(t *testing.T, db *store.DB, lim session.Limits) *world {
 	w.rt = route.NewTable(route.Config{Session: lim, Sessions: 100, Ledger: ledger, Record: w.arch,
 		Overflow: func(s *session.Session) { w.path.Overflow(s) }, Now: time.Now})
 	w.rt.StartAt(w.arch.Last())
-	w.path, err = New(Config{Judge: allowAll{}, Archive: w.arch, Ledger: ledger, Routes: w.rt, Presence: plainPresence{},
+	conf := Config{Judge: allowAll{}, Archive: w.arch, Ledger: ledger, Routes: w.rt, Presence: plainPresence{},
 		Accounts: everybody{}, Local: func(d string) bool { return d == "x.test" }, Log: log, Now: time.Now,
-		Window: time.Hour, Hibernating: 10})
-	if err != nil {
+		Window: time.Hour, Hibernating: 10}
+	more(w, &conf)
+	if w.path, err = New(conf); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

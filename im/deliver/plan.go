@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -22,7 +23,8 @@ type facts struct {
 type planned struct {
 	entry *archive.Entry // nil: nothing to keep
 	out   route.Message
-	mute  bool // nobody gets it
+	mute  bool          // nobody gets it
+	room  *room.Message // of a room; nil: between accounts
 }
 
 const (

@@ -21,7 +21,7 @@ func scan(t *testing.T, doc string) *stanza.Stanza {
 	return st
 }
 
-func scanRaw(t *testing.T, doc string) *elem.Raw {
+func scanRaw(t testing.TB, doc string) *elem.Raw {
 	t.Helper()
 	sc := elem.NewScanner(elem.Limits{})
 	sc.SetFramed(true)

@@ -26,6 +26,9 @@ func (in *Inlet) other(ctx context.Context, st *stanza.Stanza) error {
 // presence sends each type its way (RFC 6121 §3 and §4).
 func (p *Path) presence(ctx context.Context, s *session.Session, j *judged) error {
 	st := j.st
+	if p.cfg.Rooms.Serves(st.To) {
+		return p.cfg.Rooms.Presence(ctx, s, st)
+	}
 	switch st.Type {
 	case stanza.Available, stanza.Unavailable:
 		if !st.To.IsZero() {
@@ -35,7 +38,8 @@ func (p *Path) presence(ctx context.Context, s *session.Session, j *judged) erro
 			return p.available(ctx, s, st)
 		}
 		_, err := p.cfg.Presence.Update(ctx, s, st)
-		s.Rest() // afterwards: a catch-up that ends now sees the presence, or is undone here
+		p.cfg.Rooms.Unavailable(ctx, s, st) // XEP-0045 §7.14
+		s.Rest()                            // afterwards: a catch-up that ends now sees the presence, or is undone here
 		return err
 	case stanza.Probe:
 		return p.cfg.Presence.Probe(ctx, st)

@@ -142,6 +142,7 @@ func (p *Path) finish(ctx context.Context, s *session.Session) {
 		w.Kick(nil)
 	}
 	p.cfg.Presence.Gone(ctx, s)
+	p.cfg.Rooms.Unavailable(ctx, s, nil)
 	for _, f := range left {
 		if f.Request == nil {
 			continue

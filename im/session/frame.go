@@ -3,6 +3,7 @@ package session
 import (
 	"sync/atomic"
 
+	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -29,6 +30,9 @@ type Frame struct {
 	// Offline says that the message belongs to those kept for a session that
 	// comes later, if no session takes it (XEP-0160).
 	Offline bool
+	// Addressed says that Bytes name no recipient: the edge writes each session's own
+	// address after the name, so that one encoding does for a whole room.
+	Addressed bool
 	// Request is the get or set an IQ frame carries: whoever asked gets an
 	// error if the session ends before it was confirmed (XEP-0198 §5).
 	Request *stanza.Stanza
@@ -37,6 +41,20 @@ type Frame struct {
 	parked  atomic.Bool
 	given   atomic.Bool
 	holders atomic.Int32
+}
+
+// shared says that a frame is one of many that go to a whole room: it costs a
+// session a place, not its bytes.
+func (f *Frame) shared() bool { return f.Addressed && f.Kind == stanza.Presence }
+
+// AppendTo writes the frame as it stands in a TCP stream of the session with that
+// address, and gives where its name ends.
+func (f *Frame) AppendTo(dst []byte, own jid.JID) []byte {
+	dst = append(dst, f.Bytes[:f.NameEnd]...)
+	if f.Addressed {
+		dst = elem.AppendAttr(dst, "to", own.String()) // RFC 6120 §8.1.1.1
+	}
+	return append(dst, f.Bytes[f.NameEnd:]...)
 }
 
 // Taken says whether some session has confirmed the frame.

@@ -107,14 +107,37 @@ func (s *outgoing) admit(f *Frame) Outcome {
 	switch {
 	case s.ended || s.full:
 		return Ended
-	case s.waiting() >= s.limits.Frames || s.bytes+len(f.Bytes) > s.limits.Bytes:
+	case !s.crowd.fits(f, s.waiting(), s.bytes, &s.limits):
 		s.full = true
 		return Full
 	}
+	s.crowd.count(f, +1)
 	if f.Offline && s.wire != nil {
 		f.holders.Add(1)
 	}
 	return Queued
+}
+
+// crowd is what the queue holds of presence that is shared with a whole room: as
+// many frames as a large room has people, whose bytes exist once.
+type crowd struct{ frames, bytes int }
+
+// crowdMost bounds it: the presence of 5,000 people who come, and go.
+const crowdMost = 10_000
+
+func (c *crowd) count(f *Frame, by int) {
+	if f.shared() {
+		c.frames += by
+		c.bytes += by * len(f.Bytes)
+	}
+}
+
+// fits says whether there is room for a frame beside so many, of so many bytes.
+func (c *crowd) fits(f *Frame, frames, bytes int, lim *Limits) bool {
+	if f.shared() {
+		return c.frames < crowdMost
+	}
+	return frames-c.frames < lim.Frames && bytes-c.bytes+len(f.Bytes) <= lim.Bytes
 }
 
 // Overflowed says that a frame found no room: the session is to be ended, not resumed.
@@ -142,6 +165,7 @@ func (s *outgoing) hold(f *Frame) {
 		for i, h := range s.held {
 			if h.Replaces == f.Replaces {
 				s.bytes += len(f.Bytes) - len(h.Bytes)
+				s.crowd.count(h, -1)
 				copy(s.held[i:], s.held[i+1:])
 				s.held[len(s.held)-1] = f
 				return
@@ -284,6 +308,7 @@ func (s *outgoing) confirm(n int) {
 	}
 	for _, f := range l.frames[:n-k] {
 		s.bytes -= len(f.Bytes)
+		s.crowd.count(f, -1)
 		if s.sm.On {
 			l.mind(f, -1)
 		}
@@ -307,6 +332,7 @@ func (s *outgoing) confirmPlace(p *place) {
 		}
 	default:
 		s.bytes -= len(p.f.Bytes)
+		s.crowd.count(p.f, -1)
 		if p.f.Offline {
 			s.take(p.f)
 		}
@@ -408,7 +434,7 @@ func (s *outgoing) Room() (frames, bytes int, ended bool) {
 	if s.ended || s.full {
 		return 0, 0, true
 	}
-	return s.limits.Frames - s.waiting(), s.limits.Bytes - s.bytes, false
+	return s.limits.Frames - s.waiting() + s.crowd.frames, s.limits.Bytes - s.bytes + s.crowd.bytes, false
 }
 
 // CountIn adds to the number of the client's stanzas that were handled: for a
@@ -523,6 +549,7 @@ func (s *Session) End() (left []*Frame, w Wire, first bool) {
 	default:
 	}
 	s.line, s.held, s.behind, s.wire, s.bytes = line{}, nil, nil, nil, 0
+	s.crowd = crowd{}
 	return left, w, true
 }
 

@@ -81,6 +81,7 @@ type outgoing struct {
 	failed bool          // what was given back could not be read the last time
 	line   line          // not confirmed, oldest first
 	bytes  int           // of all there is
+	crowd  crowd         // of line and held
 	held   []*Frame      // held back while inactive
 	behind []*Frame      // came while somebody reads what waits
 	read   Pos           // the newest that was read before it went live

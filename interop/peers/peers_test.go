@@ -99,7 +99,7 @@ func TestPeers_slixmpp(t *testing.T) {
 	both(t, func(t *testing.T, s *server.Server) {
 		host, port := hostPort(t, s.C2S)
 		_, tls := hostPort(t, s.C2STLS)
-		program(t, everything, ".", nil, "/usr/bin/python3", "slix.py", host, port, tls, server.Domain, server.Password)
+		program(t, append(everything, "room"), ".", nil, "/usr/bin/python3", "slix.py", host, port, tls, server.Domain, server.Password)
 	})
 }
 

@@ -20,7 +20,7 @@ class Client(slixmpp.ClientXMPP):
         self.got, self.presences = asyncio.Queue(), asyncio.Queue()
         self.receipts, self.carbons = asyncio.Queue(), asyncio.Queue()
         self.failed = None
-        for p in ("xep_0030", "xep_0059", "xep_0184", "xep_0199", "xep_0280", "xep_0297", "xep_0313"):
+        for p in ("xep_0030", "xep_0059", "xep_0184", "xep_0199", "xep_0280", "xep_0297", "xep_0313", "xep_0045", "xep_0249"):
             self.register_plugin(p)
         self["xep_0184"].auto_request = True
         self["xep_0184"].auto_ack = True
@@ -169,10 +169,35 @@ async def resume(w):
     w.dave = c
 
 
+async def room(w):
+    at = "slixroom@conference." + DOMAIN
+    a, b = w.alice["xep_0045"], w.bob["xep_0045"]
+    came, went = asyncio.Queue(), asyncio.Queue()
+    w.alice.add_event_handler(f"muc::{at}::got_online", came.put_nowait)
+    w.alice.add_event_handler(f"muc::{at}::got_offline", went.put_nowait)
+    await a.join_muc_wait(at, "Alice", timeout=WAIT)
+    form = await a.get_room_config(at)
+    form["values"] = {"FORM_TYPE": "http://jabber.org/protocol/muc#roomconfig", "muc#roomconfig_roomname": "Slix"}
+    await a.set_room_config(at, form)
+    await b.join_muc_wait(at, "Bob", timeout=WAIT)
+    await until(came, lambda p: p["from"].full == at + "/Bob")
+    assert sorted(a.get_roster(at)) == ["Alice", "Bob"], a.get_roster(at)
+    w.bob.send_message(mto=at, mbody="hello room", mtype="groupchat")
+    for c in (w.alice, w.bob):
+        m = await until(c.got, lambda m: m["type"] == "groupchat" and m["body"] == "hello room")
+        assert m["from"].full == at + "/Bob", m
+    info = await w.bob["xep_0030"].get_info(jid=at)
+    assert "http://jabber.org/protocol/muc" in info["disco_info"]["features"], info
+    await a.set_affiliation(at, "member", jid=w.bob.boundjid.bare)
+    assert w.bob.boundjid.bare in [str(j) for j in await a.get_affiliation_list(at, "member")]
+    await a.set_role(at, "Bob", "none")
+    await until(went, lambda p: p["from"].full == at + "/Bob")
+
+
 async def main():
     w = World()
     for name, f in (("login-starttls", login_starttls), ("login-direct-tls", login_direct), ("presence", presence),
-                    ("chat", chat), ("receipts", receipts), ("carbons", carbons), ("mam", mam), ("sm-resume", resume)):
+                    ("chat", chat), ("receipts", receipts), ("carbons", carbons), ("mam", mam), ("sm-resume", resume), ("room", room)):
         await step(name, f(w))
     for c in ("alice", "bob", "second", "dave"):
         if hasattr(w, c):

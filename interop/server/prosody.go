@@ -49,6 +49,8 @@ certificates = %[2]q
 ssl = { certificate = %[8]q, key = %[9]q }
 %[11]s
 VirtualHost %[10]q
+Component ("conference." .. %[10]q) "muc"
+  modules_enabled = { "muc_mam" }
 `
 
 func (s *Server) prosody(ctx context.Context, o Options) error {

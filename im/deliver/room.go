@@ -1,0 +1,170 @@
+package deliver
+
+import (
+	"context"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/room"
+	"github.com/parlance-im/parlance/im/route"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// roomMessage plans a judged message to a room and keeps what becomes of it for
+// the next commit.
+func (in *Inlet) roomMessage(ctx context.Context, j *judged, st *stanza.Stanza) error {
+	p := in.p
+	msgs, err := p.cfg.Rooms.Plan(ctx, in.s, j.st)
+	if err != nil {
+		return in.refuseRoom(ctx, j, st, err)
+	}
+	if len(msgs) == 0 {
+		p.countPlan(j.st, nil, nil)
+		return nil
+	}
+	for _, m := range msgs {
+		pl, err := p.planRoom(ctx, j, in.s, m)
+		if err != nil {
+			return in.refuseRoom(ctx, j, st, err)
+		}
+		if pl == nil {
+			continue
+		}
+		p.countPlan(j.st, pl, nil)
+		if err := in.take(ctx, pl, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *Inlet) refuseRoom(ctx context.Context, j *judged, st *stanza.Stanza, err error) error {
+	e := in.p.asError(err, st)
+	in.p.countPlan(j.st, nil, e)
+	return in.refuse(ctx, st, e)
+}
+
+// planRoom makes the record and the fanout of a message of a room. It is nil for
+// one that its recipient's block list drops.
+func (p *Path) planRoom(ctx context.Context, j *judged, origin *session.Session, m *room.Message) (*planned, error) {
+	if m.Letter() {
+		return p.planLetter(ctx, j, m)
+	}
+	if real := p.cfg.Rooms.Real(m); !real.IsZero() {
+		// XEP-0191 §3.4: who has blocked an occupant, or the room, hears nothing of it.
+		to := *m.Out
+		to.To = real
+		if v := p.cfg.Judge.Judge(ctx, &to); v.Action != Allow && v.Action != Alter {
+			return nil, stanza.Fail("service-unavailable", "this person takes no messages from you")
+		}
+	}
+	pl := &planned{out: route.Message{Stanza: m.Out, Origin: origin}, room: m, mute: j.held}
+	h := readHints(j.st)
+	if m.Silent() || j.st.Type == stanza.Error_ || !hasContent(j.st) && !h.store {
+		return pl, nil
+	}
+	if h.noStore {
+		m.Views = nil // XEP-0334 §4.2: recorded, but in nobody's archive
+	}
+	pl.entry = &archive.Entry{Conversation: m.Conversation, Sender: m.Sender, Recipient: m.Recipient,
+		Views: m.Views, Dedup: dedup(j.st), Held: j.held, With: m.With()}
+	pl.entry.Stanza = storedForm(m)
+	return pl, nil
+}
+
+// storedForm is a message of a room as its archive has it. XEP-0313 §6.1.2:
+// without "to".
+func storedForm(m *room.Message) []byte { return m.Out.AppendTo(make([]byte, 0, m.Out.Size())) }
+
+// planLetter plans an invitation or a decline: a message of the room to an
+// account, by the ordinary rules, but in no archive of the room.
+func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*planned, error) {
+	// The inviter is judged, as if he wrote himself (HARDENING M4).
+	// What it says was judged when it came in.
+	direct := stanza.Stanza{Kind: stanza.Message, Type: stanza.Normal, From: m.Sender, To: m.Out.To}
+	if v := p.cfg.Judge.Judge(ctx, &direct); v.Action == Drop {
+		return nil, nil
+	} else if v.Action != Allow {
+		return nil, stanza.Fail("service-unavailable", "this person takes no messages from you")
+	}
+	exists, err := p.exists(ctx, m.Out)
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return nil, stanza.Fail("item-not-found", "there is no such account") // XEP-0045 §7.8.2
+	}
+	if err := p.cfg.Rooms.Admit(ctx, m); err != nil {
+		return nil, err
+	}
+	letter := &judged{st: m.Out, held: j.held, private: true}
+	pl, refusal := plan(letter, nil, p.snapshot(m.Out.To, exists))
+	if refusal != nil || pl == nil || pl.entry == nil {
+		return pl, noNil(refusal)
+	}
+	pl.entry.Sender, pl.entry.Dedup = m.Sender, archive.Sending{}
+	pl.entry.Stanza = m.Out.AppendTo(make([]byte, 0, m.Out.Size()))
+	views := pl.entry.Views[:0]
+	for _, v := range pl.entry.Views {
+		if v.Owner == m.Out.To.Bare() {
+			views = append(views, v)
+		}
+	}
+	pl.entry.Views = views
+	return pl, nil
+}
+
+func noNil(e *stanza.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// Submit carries a message a room makes itself: it is kept, then told.
+func (p *Path) Submit(ctx context.Context, m *room.Message) error {
+	pl, err := p.planRoom(ctx, &judged{st: m.Out}, nil, m)
+	if err != nil || pl == nil {
+		return err
+	}
+	return p.commit([]*planned{pl}, make(chan error, 1))
+}
+
+// fanRoom hands a room's message to who is in the room now.
+func (p *Path) fanRoom(m *planned) {
+	if e := m.entry; e != nil {
+		p.cfg.Routes.Skip(e.Pos) // it counts as handed out from here on: who enters now reads it
+		if !m.mute {
+			p.cfg.Rooms.Fanout(m.room, e.Pos, e.At, e.Again)
+		}
+		return
+	}
+	if !m.mute {
+		p.cfg.Rooms.Fanout(m.room, 0, p.cfg.Now(), false)
+	}
+}
+
+// roomIQ takes an iq to the rooms' service, a room or an occupant.
+func (p *Path) roomIQ(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+	if !st.To.IsFull() {
+		return p.answerWith(ctx, s, st, st.To, p.cfg.Rooms.IQ)
+	}
+	real, done, err := p.cfg.Rooms.Pass(ctx, s, st)
+	switch {
+	case err != nil || done:
+		return err
+	case real.IsZero():
+		return p.answerWith(ctx, s, st, st.To, func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil })
+	}
+	k := st.Kids[0]
+	h := p.handlers[handlerKey{im.ToAccount, st.Type, k.Space, k.Local}]
+	if h == nil {
+		return stanza.Fail("service-unavailable", "nobody here answers this request")
+	}
+	return p.answerWith(ctx, s, st, st.To, func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+		q.To = real // the answer still comes from the occupant's address
+		return h(ctx, q)
+	})
+}

@@ -1,0 +1,23 @@
+package room
+
+import "github.com/parlance-im/parlance/im"
+
+// Feature is the rooms' service for the support table.
+func Feature() im.Feature {
+	return im.Feature{
+		Name: "room",
+		Specs: []im.Spec{
+			{ID: "XEP-0045", Version: "1.35.5", Status: "partial", Note: "no approval of registrations by an admin (§9.9), no invitation to who is made a member (§9.5)"},
+			{ID: "XEP-0249", Version: "1.2", Status: "complete"},
+			{ID: "XEP-0410", Version: "1.1.0", Status: "complete", Note: "with the server's optimisation"},
+			{ID: "XEP-0421", Version: "1.0.1", Status: "complete"},
+			{ID: "XEP-0424", Version: "0.4.2", Status: "partial", Note: "tombstones in rooms' archives"},
+			{ID: "XEP-0425", Version: "0.3.0", Status: "complete"},
+			{ID: "XEP-0433", Version: "0.1.0", Status: "complete"},
+			{ID: "XEP-0486", Version: "0.1.0", Status: "complete"},
+			{ID: "XEP-0500", Version: "0.1.1", Status: "complete"},
+			{ID: "XEP-0313", Version: "1.1.0", Status: "complete", Note: "room archives"},
+		},
+		Migrations: Migrations().FS,
+	}
+}

@@ -1,0 +1,109 @@
+package room
+
+import (
+	"context"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/xmpp/disco"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// inRoom runs fn for a request to a room there is. One that is locked is there
+// for its owner only (XEP-0045 §7.2.10).
+func (rs desk) inRoom(ctx context.Context, q *im.IQ, fn func(*room) error) error {
+	return rs.with(ctx, q.To, func(r *room) error {
+		if err := r.exists(q); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// changing is inRoom for a durable change.
+func (rs desk) changing(ctx context.Context, q *im.IQ, prepare func(*room) (*plan, error)) error {
+	return rs.change(ctx, q.To, func(r *room) (*plan, error) {
+		if err := r.exists(q); err != nil {
+			return nil, err
+		}
+		return prepare(r)
+	})
+}
+
+func (r *room) exists(q *im.IQ) error {
+	if r.state == void || r.state == locked && r.affiliationOf(q.From.Bare()) != Owner {
+		return errNoRoom()
+	}
+	return nil
+}
+
+// IQ answers a request to the service or to a room.
+func (rs *Rooms) IQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if q.To.IsDomain() {
+		return desk{rs}.serviceIQ(ctx, q)
+	}
+	return desk{rs}.roomIQ(ctx, q)
+}
+
+func (rs desk) roomIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	get := q.Type == stanza.Get
+	switch q.Payload.Name {
+	case elem.Name{Space: disco.InfoSpace, Local: "query"}:
+		if get {
+			return rs.roomInfo(ctx, q)
+		}
+	case elem.Name{Space: disco.ItemsSpace, Local: "query"}:
+		if get {
+			return rs.roomItems(ctx, q)
+		}
+	case elem.Name{Space: spaceAdmin, Local: "query"}:
+		if get {
+			return rs.adminGet(ctx, q)
+		}
+		return rs.adminSet(ctx, q)
+	case elem.Name{Space: spaceOwner, Local: "query"}:
+		if get {
+			return rs.ownerGet(ctx, q)
+		}
+		return rs.ownerSet(ctx, q)
+	case elem.Name{Space: spaceRegister, Local: "query"}:
+		if get {
+			return rs.registerGet(ctx, q)
+		}
+		return rs.registerSet(ctx, q)
+	case elem.Name{Space: archive.Space, Local: "query"}, elem.Name{Space: archive.Space, Local: "metadata"}:
+		return rs.archive(ctx, q)
+	case elem.Name{Space: spaceModerate, Local: "moderate"}:
+		if !get {
+			return nil, rs.moderate(ctx, q)
+		}
+	case elem.Name{Space: spaceVCard, Local: "vCard"}:
+		if get {
+			return rs.avatarGet(ctx, q)
+		}
+		return nil, rs.avatarSet(ctx, q)
+	case elem.Name{Space: spacePing, Local: "ping"}:
+		if get {
+			return nil, rs.inRoom(ctx, q, func(*room) error { return nil })
+		}
+	}
+	return nil, fail("service-unavailable", "a room does not answer this request")
+}
+
+func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if q.Type != stanza.Get {
+		return nil, fail("service-unavailable", "nobody here answers this request")
+	}
+	switch q.Payload.Name {
+	case elem.Name{Space: disco.InfoSpace, Local: "query"}:
+		return rs.serviceInfo(q)
+	case elem.Name{Space: disco.ItemsSpace, Local: "query"}:
+		return rs.serviceItems(ctx, q)
+	case elem.Name{Space: spaceSearch, Local: "search"}:
+		return rs.search(ctx, q)
+	case elem.Name{Space: spacePing, Local: "ping"}:
+		return nil, nil
+	}
+	return nil, fail("service-unavailable", "nobody here answers this request")
+}

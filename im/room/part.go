@@ -1,0 +1,11 @@
+package room
+
+// A room has many sides; each is a type of its own over the same state, whose
+// lock its methods are called with.
+type (
+	door struct{ *room } // who comes in (enter.go)
+	talk struct{ *room } // what is said (message.go, letter.go, voice.go)
+	rule struct{ *room } // who may what (admin.go, owner.go, register.go)
+	// desk answers requests.
+	desk struct{ *Rooms }
+)
