@@ -198,6 +198,9 @@ func (n *negotiation) refuse(err error) error {
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err
 	}
+	if f.Untried { // their number is bounded by that of elements before login
+		return nil
+	}
 	if n.failures++; n.failures >= n.s.srv.conf.Limits.Attempts {
 		return stream.Fail("policy-violation", "Too many failed logins on this connection.")
 	}
