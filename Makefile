@@ -31,7 +31,7 @@ UNIT          = $(shell $(GO) list ./... | grep -v -e '/interop/' -e '/bench/rig
 RACE         := $(addsuffix /...,$(addprefix ./,$(wildcard im edge store)))
 INTEROP      := $(addsuffix /...,$(addprefix ./,$(wildcard interop bench/rig)))
 
-.PHONY: help demo build web test check fmt vet lint house specref unit interop faults race fuzz attack bench bench-peers profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
+.PHONY: help demo build web test check fmt vet lint house specref unit interop smack faults race fuzz attack bench bench-peers profile dev generate packages e2e web-check web-test go-unit go-interop go-race node clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -142,6 +142,9 @@ go-interop:
 
 interop: build ## conversations and independent clients against the built binary
 	@$(MAKE) go-interop
+
+smack: build ## Smack's integration tests from Maven Central against the demo (needs Java 17 and Maven)
+	@interop/smack/run $(BIN) $(CURDIR)/bin/smack
 
 # The figures of HARDENING §8; FAULTS='-run Power -seed=N' for one row of them.
 faults: build ## kills, power cuts, full disks, broken networks: the full figures, hours, as root; writes docs/faults.md

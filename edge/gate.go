@@ -68,7 +68,7 @@ type Pass struct {
 
 // Enter waits for a place and takes it. The error is ErrCrowded or ctx's.
 func (g *Gate) Enter(ctx context.Context, addr netip.Addr) (*Pass, error) {
-	key := sourceKey(addr)
+	key := SourceKey(addr)
 	g.mu.Lock()
 	if g.total >= g.lim.Total {
 		g.mu.Unlock()
@@ -159,8 +159,8 @@ func (g *Gate) Inside() int {
 	return g.total
 }
 
-// sourceKey is what counts as one source: an IPv4 address, an IPv6 /64.
-func sourceKey(a netip.Addr) netip.Prefix {
+// SourceKey is what counts as one source: an IPv4 address, an IPv6 /64.
+func SourceKey(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := 32
 	if a.Is6() {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,13 +252,13 @@ func TestTurn_tooManyLoiterersAreCutOff(t *testing.T) {
 		crowd := make(chan bool, 9)
 		g.OnCrowd = func(on bool) { crowd <- on }
 		ps := crowdAt(t, g, 40)
-		cut := 0
+		var cut atomic.Int32
 		for _, p := range ps {
 			a, b := net.Pipe()
 			defer b.Close()
 			go func() {
 				if _, err := b.Read(make([]byte, 1)); err == io.EOF {
-					cut++ // one at a time: who reads it waits for all
+					cut.Add(1)
 				}
 			}()
 			go func() { _ = p.Turn(t.Context(), edge.NewConn(a), time.Now().Add(time.Hour)) }()
@@ -269,8 +270,8 @@ func TestTurn_tooManyLoiterersAreCutOff(t *testing.T) {
 			t.Error("OnCrowd was not told of the crowd and its end")
 		}
 		// 2 have a turn, 8 for each of these two have lost one.
-		if want := 40 - 2 - 16; cut != want {
-			t.Errorf("%d connections were cut off, want %d", cut, want)
+		if want := int32(40 - 2 - 16); cut.Load() != want {
+			t.Errorf("%d connections were cut off, want %d", cut.Load(), want)
 		}
 		for _, p := range ps {
 			p.Leave()

@@ -83,7 +83,7 @@ type Limits struct {
 	StanzaNamespaces    int      `toml:"stanza_namespaces" doc:"Namespace declarations in one stanza."`
 	SessionsPerAccount  int      `toml:"sessions_per_account" doc:"Devices one person may have online at once."`
 	UnackedStanzas      int      `toml:"unacked_stanzas" doc:"Stanzas kept for a client that has not acknowledged them (XEP-0198)."`
-	UnackedBytes        Size     `toml:"unacked_bytes" doc:"The same in bytes."`
+	UnackedBytes        Size     `toml:"unacked_bytes" doc:"Bytes of these held in memory. Messages that are in the archive are given back to it beyond 32 KiB and count 24 bytes each."`
 	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
 }

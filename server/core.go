@@ -155,6 +155,7 @@ func (c *core) routing() {
 		Session:  session.Limits{Frames: l.UnackedStanzas, Bytes: int(l.UnackedBytes), Held: session.DefaultLimits.Held},
 		Sessions: l.SessionsPerAccount,
 		Ledger:   c.ledger,
+		Record:   c.archive,
 		Overflow: func(s *session.Session) { c.path.Overflow(s) },
 		Now:      time.Now,
 		Meter:    c.meter,
@@ -195,13 +196,14 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 3) // ledger, index, visits
+	behind := make(chan error, 4) // ledger, index, visits, known devices
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
 	go func() { defer close(vouched); c.vouch(behindCtx) }()
+	go func() { c.accounts.Remember(behindCtx, c.log); behind <- nil }()
 	stopAside := c.aside(base)
 	return func() error {
 		stopAside()

@@ -57,7 +57,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		items = append(items, c.domain)
 	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
-	all = append(all, commands.Feature(), contacts())
+	all = append(all, commands.Feature(), contacts(), portable())
 	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }

@@ -85,6 +85,9 @@ func (c *Config) checkS3(p *Problems) {
 			p.add(e.key, "must not be empty when store is \"s3\"")
 		}
 	}
+	if n := len(s.Bucket); n != 0 && (n < 3 || n > 63) {
+		p.add("files.s3.bucket", "%q is no name of a bucket: they have 3 to 63 characters", s.Bucket)
+	}
 	if s.Plaintext {
 		host := s.Endpoint
 		if !strings.Contains(host, ":") {

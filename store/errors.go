@@ -66,6 +66,13 @@ func IsBusy(err error) bool {
 	return false
 }
 
+// IsDown reports whether the store itself failed, and not what was written: it is locked, full, not reachable, closed or
+// poisoned. Whoever tries a part of the same again at once fails again.
+func IsDown(err error) bool {
+	var e *Error
+	return errors.As(err, &e) || errors.Is(err, ErrClosed) || IsBusy(err) || IsFull(err)
+}
+
 func pgCode(err error) string {
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {

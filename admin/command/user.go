@@ -36,6 +36,7 @@ type Opened struct {
 type Place struct {
 	Config string // configuration file; "" for none
 	Data   string // data folder; "" for the configured one
+	Domain string // of the accounts; "" for the configured one
 }
 
 // Opener finds the accounts: a running server's, or the store of a stopped one.

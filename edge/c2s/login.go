@@ -198,10 +198,12 @@ func (n *negotiation) refuse(err error) error {
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {
 		return err
 	}
-	if f.Untried { // their number is bounded by that of elements before login
-		return nil
+	// RFC 6120 §6.4.5: two to five attempts. Some clients go through all mechanisms
+	// with a binding TLS 1.3 does not have before one without; these are not attempts, but no endless way either.
+	if n.refusals++; !f.Untried {
+		n.failures++
 	}
-	if n.failures++; n.failures >= n.s.srv.conf.Limits.Attempts {
+	if most := n.s.srv.conf.Limits.Attempts; n.failures >= most || n.refusals >= 4*most {
 		return stream.Fail("policy-violation", "Too many failed logins on this connection.")
 	}
 	return nil

@@ -416,6 +416,35 @@ func TestLimits_beforeLogin(t *testing.T) {
 	})
 }
 
+// RFC 6120 §6.4.5 limits attempts. A client that goes through mechanisms with a binding
+// there is none of gets to one it can do; nobody gets to do that for ever.
+func TestLogin_refusedBindingIsNoAttempt(t *testing.T) {
+	b := start(t)
+	unique := func() string {
+		text := base64.StdEncoding.EncodeToString([]byte("p=tls-unique,,n=alice,r=abcdef"))
+		return "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1-PLUS'>" + text + "</auth>"
+	}
+	c := b.secured()
+	for range 6 {
+		send(t, c, unique())
+		wantFailure(t, c, "not-authorized")
+	}
+	for range 3 {
+		send(t, c, authPlain("alice", "no"))
+		wantFailure(t, c, "not-authorized")
+	}
+	send(t, c, authPlain("alice", edgetest.Password))
+	if n := next(t, c); n.Name.Local != "success" {
+		t.Fatal(n)
+	}
+	c = b.secured()
+	for range 20 {
+		send(t, c, unique())
+		wantFailure(t, c, "not-authorized")
+	}
+	closedWith(t, c, "policy-violation")
+}
+
 func TestRestart_toAnotherHostOrPerson(t *testing.T) {
 	b := start(t)
 	for _, c := range [][2]string{

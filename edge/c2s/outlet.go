@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -29,6 +30,7 @@ type outlet struct {
 	last   time.Duration    // mu: when the last <r/> was written, since srv.began
 	later  bool             // mu: a timer will see whether one is due
 	limit  time.Duration    // mu: the write deadline that is set, since srv.began
+	again  bool             // mu: there may be frames to read back from the archive
 }
 
 // Bits of outlet.bits.
@@ -86,7 +88,9 @@ const lastWrite = time.Second
 
 // release lets frames flow: the first ones come after what was written so far.
 func (o *outlet) release(s *session.Session) {
-	o.sess = s
+	o.mu.Lock()
+	o.sess, o.again = s, true
+	o.mu.Unlock()
 	for {
 		old := o.bits.Load()
 		if old&shut != 0 {
@@ -153,6 +157,12 @@ func (o *outlet) flushLocked() bool {
 		frames := o.sess.Take(o, room[:0])
 		ask := o.due(len(frames))
 		if len(frames) == 0 && !ask {
+			if o.again && !o.reload() {
+				return false
+			}
+			if o.again {
+				continue
+			}
 			return true
 		}
 		if !o.writeFrames(frames, ask) {
@@ -161,6 +171,20 @@ func (o *outlet) flushLocked() bool {
 		o.sess.Wrote(o)
 		o.countWrite(frames)
 	}
+}
+
+// reload has a resumed session read back what it gave to the archive, a page at a
+// time; again says whether there is a page. It is done under mu, so that nothing
+// overtakes: who answers <r/> finds all frames before it written. It says false
+// when the archive can't be read: the connection ends, and nothing is skipped.
+func (o *outlet) reload() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), o.srv.conf.Limits.Write)
+	defer cancel()
+	var err error
+	if o.again, err = o.sess.Reload(ctx, o); err != nil {
+		o.srv.conf.Log.Error("a session's messages can't be read back from the archive", "session", o.sess.JID().String(), "error", err)
+	}
+	return err == nil
 }
 
 func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {

@@ -40,7 +40,7 @@ func (s *Stream) stanza(ctx context.Context, raw *elem.Raw) error {
 	case raw.Prefixed:
 		// RFC 6120 §4.8.5: the content namespace is the default one, unprefixed.
 		return stream.Fail("bad-namespace-prefix", "Write stanzas without a prefix (RFC 6120 §4.8.5).")
-	case k == stanza.IQ && s.isOldSession(raw):
+	case k == stanza.IQ && isOldSession(raw, s.srv.conf.Domain.String()):
 		return s.oldSession(ctx, raw)
 	}
 	s.deep = s.deep || k != stanza.Message
@@ -64,9 +64,9 @@ func kind(raw *elem.Raw) stanza.Kind {
 
 // isOldSession recognises the session request of RFC 3921 §3, which goes to the
 // server: one to somebody else is theirs.
-func (s *Stream) isOldSession(raw *elem.Raw) bool {
+func isOldSession(raw *elem.Raw, server string) bool {
 	to := attr(raw, "to")
-	return (len(to) == 0 || string(to) == s.srv.conf.Domain.String()) && len(raw.Kids) == 1 && string(raw.Kids[0].Space) == stream.OldSession &&
+	return (len(to) == 0 || string(to) == server) && len(raw.Kids) == 1 && string(raw.Kids[0].Space) == stream.OldSession &&
 		string(raw.Kids[0].Local) == "session" && string(attr(raw, "type")) == "set"
 }
 

@@ -53,6 +53,7 @@ type negotiation struct {
 	invite     string   // the invitation it has shown (XEP-0445)
 	registered bool     // it has made an account
 	failures   int      // failed logins
+	refusals   int      // these, and exchanges that ended before there was one
 	elements   int      // before login
 }
 

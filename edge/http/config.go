@@ -49,6 +49,7 @@ type Config struct {
 	// may go without a byte. 0: 30 s.
 	Timeout time.Duration
 	Gate    *edge.Gate
+	Pace    Pace // of requests from one address; zero: DefaultPace
 	Files   *edge.Files
 	Log     *slog.Logger
 	Meter   *meter.Meter // nil: nobody reads what is counted

@@ -10,7 +10,8 @@
 // Goroutines: those of net/http, one per connection during its TLS handshake.
 // Shutdown ends them.
 //
-// Locks: none of its own beyond a sync.Once per static file.
+// Locks: one around the count of requests by address, for a few instructions; a
+// sync.Once per static file.
 //
 // Called by: server.
 //

@@ -55,6 +55,9 @@ func (s *Server) shell(next http.Handler, public func(*http.Request) bool) http.
 			return
 		}
 		secure(w.Header(), r)
+		if !s.paced(w, r) {
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			w.Header().Set("Cache-Control", "no-store")
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)

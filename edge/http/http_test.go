@@ -384,3 +384,39 @@ func TestALPN_onePortForAll(t *testing.T) {
 		t.Error("TLS 1.1 is spoken (HARDENING X13)")
 	}
 }
+
+// HARDENING A15: who asks the API without end is asked to wait, whatever he asks for; the client itself is still served.
+func TestPace_requestsFromOneAddress(t *testing.T) {
+	b := start(t, func(c *edgehttp.Config) { c.Pace = edgehttp.Pace{Burst: 20, PerSecond: 1} })
+	told := map[int]int{}
+	for i := range 100 {
+		path, method := "/api/v1/info", http.MethodGet
+		if i%2 == 1 {
+			path, method = "/api/v1/session", http.MethodPost
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := b.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+		told[a.StatusCode]++
+		if a.StatusCode == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if told[http.StatusTooManyRequests] < 50 || told[http.StatusOK] < 10 {
+		t.Errorf("answers %v, want 20 let through and as many more as seconds have passed", told)
+	}
+	a, err := b.http.Get(b.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		t.Errorf("the web client: %d", a.StatusCode)
+	}
+}

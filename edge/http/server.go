@@ -17,6 +17,7 @@ import (
 // Server serves the HTTPS port.
 type Server struct {
 	conf Config
+	pace *pacer
 	http *http.Server
 	in   chan net.Conn // connections past their handshake
 	done chan struct{} // closed by Shutdown
@@ -39,7 +40,10 @@ func New(conf Config) (*Server, error) {
 		conf.Files = edge.NewFiles(0)
 	}
 	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
-	s := &Server{conf: conf, in: make(chan net.Conn), done: make(chan struct{})}
+	if conf.Pace == (Pace{}) {
+		conf.Pace = DefaultPace()
+	}
+	s := &Server{conf: conf, pace: newPacer(conf.Pace), in: make(chan net.Conn), done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -2,6 +2,7 @@ package adhoc
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -62,8 +63,24 @@ func (m *Commands) Feature() im.Feature {
 	}
 }
 
-// handle is one step of a command (XEP-0050 §2.4).
+// handle is one step of a command. An error repeats which command and session it
+// is about, as in the examples of XEP-0050: clients look for it there.
 func (m *Commands) handle(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	out, err := m.answer(ctx, q)
+	var se *stanza.Error
+	if errors.As(err, &se) {
+		about := *se
+		about.About = elem.New(Space, "command", "node", q.Payload.Attr("node"))
+		if id, ok := q.Payload.Lookup("sessionid"); ok {
+			about.About.Set("sessionid", id)
+		}
+		return nil, &about
+	}
+	return out, err
+}
+
+// answer is one step of a command (XEP-0050 §2.4).
+func (m *Commands) answer(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	node, id, action := q.Payload.Attr("node"), q.Payload.Attr("sessionid"), q.Payload.Attr("action")
 	switch action {
 	case "":

@@ -191,6 +191,12 @@ func TestSessions_lifeAndRights(t *testing.T) {
 		t.Errorf("without the right: %v", err)
 	}
 	w.may = true
+	p := elem.New(Space, "command", "node", "three", "sessionid", id)
+	var se *stanza.Error
+	if _, err := w.handle(t.Context(), &im.IQ{From: jid.MustParse("alice@x.test/2"), To: host, Payload: p}); !errors.As(err, &se) || se.App.Local != "session-expired" ||
+		se.About.Attr("sessionid") != id || se.About.Attr("node") != "three" {
+		t.Errorf("another resource's session: %v", err)
+	}
 	if _, err := w.step(t, "one", id, ""); err == nil || err.App.Local != "bad-sessionid" {
 		t.Errorf("another command's session: %v", err)
 	}

@@ -96,5 +96,8 @@ func refusal(err error) error {
 		e.App = elem.New(space, "retry", "stamp", quota.Retry.UTC().Format("2006-01-02T15:04:05Z"))
 		return e
 	}
+	if errors.Is(err, file.ErrFull) {
+		return stanza.Fail("resource-constraint", "there is no room for more; please try again later")
+	}
 	return err
 }

@@ -87,6 +87,7 @@ type Store struct {
 	lacking lacking
 	cache   *cache
 	limiter *Limiter
+	sources sources
 	hashing chan struct{} // one slot per PBKDF2 that may run for a login
 
 	mu       sync.Mutex
@@ -128,6 +129,7 @@ func New(ctx context.Context, db *store.DB, c Config) (*Store, error) {
 	if s.fake, err = newFaker(ctx, db, c.Iterations); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}
+	s.sources = sources{db, s.limiter, s.fake.secret, c.Now}
 	if err = s.lacking.read(ctx, db); err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)
 	}

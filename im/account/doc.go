@@ -7,11 +7,11 @@
 // (invitations). It answers
 // HARDENING A5 to A10 and A12.
 //
-// Tables it owns: account, account_key, token, fast_token, invite, setting. Passwords
+// Tables it owns: account, account_key, token, fast_token, invite, setting, known_source. Passwords
 // are never stored, tokens as hashes, those of devices as what only this server can make them of.
 //
 // Goroutines: Import starts one per core and one that writes, and waits for
-// them; nothing else outlives a call. Locks: one each in the credential cache,
+// them; Remember is a goroutine of who calls it, stopped by its context; nothing else outlives a call. Locks: one each in the credential cache,
 // the limiter and the list of callbacks; none is held across I/O or together
 // with another.
 //

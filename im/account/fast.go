@@ -140,7 +140,7 @@ func thinDevices(tx *store.Tx, who jid.JID, device string) error {
 // Secrets gives a device's tokens, the newer one first (XEP-0484 §5.1), or
 // made-up ones: always two.
 func (l *Login) Secrets(ctx context.Context, who jid.JID, mech string, u sasl.Use) (sasl.Secrets, error) {
-	if err := l.allow(who); err != nil {
+	if err := l.allow(ctx, who); err != nil {
 		return sasl.Secrets{}, err
 	}
 	var found [2]*fastToken
@@ -164,7 +164,7 @@ func (l *Login) Secrets(ctx context.Context, who jid.JID, mech string, u sasl.Us
 		if proven >= 0 {
 			f = found[proven]
 		}
-		if err := l.verdict(who, f != nil); err != nil {
+		if err := l.verdict(ctx, who, f != nil); err != nil {
 			return false, err
 		}
 		if f == nil {

@@ -19,9 +19,10 @@ const (
 // therefore not lock an owner out of a device they use.
 //
 // Each count is a leaky bucket that holds half of what is allowed in 10 minutes
-// and empties at that pace, so that no 10 minutes see more than allowed. It
-// lives in memory: a restart forgets. Memory is bounded; a full table drops
-// what is over first.
+// and empties at that pace, so that no 10 minutes see more than allowed. Counts
+// live in memory: a restart forgets them; which source is known for an account
+// it does not forget (known.go). Memory is bounded; a full table drops what is
+// over first.
 type Limiter struct {
 	now        func() time.Time
 	seed       maphash.Seed
@@ -32,6 +33,14 @@ type Limiter struct {
 	accounts map[uint64]time.Time     // owner: mu; when the bucket is empty again
 	sources  map[netip.Addr]time.Time // owner: mu; the same
 	known    map[pair]device          // owner: mu
+	fresh    map[pair]knownSource     // owner: mu; to be written down
+}
+
+// knownSource is a source to be remembered for an account.
+type knownSource struct {
+	user   string
+	source netip.Addr // as network gives it
+	until  time.Time
 }
 
 // bucket is a rate: one failure per interval, and burst at once.
@@ -47,6 +56,7 @@ type pair struct {
 
 type device struct {
 	until time.Time // known until
+	saved time.Time // known until, as it is written down or about to be
 	tat   time.Time // when its own bucket is empty again
 }
 
@@ -65,6 +75,7 @@ func NewLimiter(perAccount, perSource int, now func() time.Time) *Limiter {
 	return &Limiter{
 		now: now, seed: maphash.MakeSeed(), perAccount: newBucket(perAccount), perSource: newBucket(perSource),
 		accounts: map[uint64]time.Time{}, sources: map[netip.Addr]time.Time{}, known: map[pair]device{},
+		fresh: map[pair]knownSource{},
 	}
 }
 
@@ -111,7 +122,7 @@ func (l *Limiter) Judge(source netip.Addr, user string, right bool) (ok bool, re
 		return false, retry
 	}
 	if right {
-		l.succeed(now, p)
+		l.succeed(now, p, user)
 	} else {
 		l.fail(now, p)
 	}
@@ -125,6 +136,11 @@ func (l *Limiter) Fail(source netip.Addr, user string) { l.Judge(source, user, f
 func (l *Limiter) Success(source netip.Addr, user string) { l.Judge(source, user, true) }
 
 func (l *Limiter) pair(source netip.Addr, user string) pair {
+	return pair{network(source), maphash.String(l.seed, user)}
+}
+
+// network is what an address counts as.
+func network(source netip.Addr) netip.Addr {
 	source = source.Unmap().WithZone("")
 	if source.Is6() {
 		// One customer has at least a /64: single addresses are free of charge.
@@ -132,7 +148,47 @@ func (l *Limiter) pair(source netip.Addr, user string) pair {
 			source = p.Addr()
 		}
 	}
-	return pair{source, maphash.String(l.seed, user)}
+	return source
+}
+
+func (l *Limiter) knows(source netip.Addr, user string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now().Before(l.known[l.pair(source, user)].until)
+}
+
+// recalled makes a source known that was before the start; it says whether that is not over.
+func (l *Limiter) recalled(source netip.Addr, user string, until time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.now().Before(until) {
+		return false
+	}
+	trim(l.known, func(d device) bool { return d.until.Before(l.now()) })
+	l.known[l.pair(source, user)] = device{until: until, saved: until}
+	return true
+}
+
+// takeFresh gives what is to be written down, once; giveBack is for what could not be.
+func (l *Limiter) takeFresh() map[pair]knownSource {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.fresh) == 0 {
+		return nil
+	}
+	f := l.fresh
+	l.fresh = map[pair]knownSource{}
+	return f
+}
+
+func (l *Limiter) giveBack(f map[pair]knownSource) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p, k := range f {
+		if _, newer := l.fresh[p]; !newer && len(l.fresh) < maxTracked {
+			l.fresh[p] = k
+		}
+	}
 }
 
 func (l *Limiter) wait(now time.Time, p pair) time.Duration {
@@ -160,7 +216,7 @@ func (l *Limiter) fail(now time.Time, p pair) {
 	}
 }
 
-func (l *Limiter) succeed(now time.Time, p pair) {
+func (l *Limiter) succeed(now time.Time, p pair, user string) {
 	if !p.source.IsValid() {
 		return
 	}
@@ -169,6 +225,10 @@ func (l *Limiter) succeed(now time.Time, p pair) {
 		trim(l.known, func(d device) bool { return d.until.Before(now) })
 	}
 	d.until = now.Add(knownFor)
+	if d.until.Sub(d.saved) > renewAfter && len(l.fresh) < maxTracked {
+		d.saved = d.until
+		l.fresh[p] = knownSource{user, p.source, d.until}
+	}
 	l.known[p] = d
 }
 

@@ -27,7 +27,7 @@ var _ sasl.Credentials = (*Login)(nil)
 // SCRAM gives an account's keys. Unknown accounts, and known ones without keys
 // for this hash, get made-up ones; the work is the same.
 func (l *Login) SCRAM(ctx context.Context, who jid.JID, h sasl.Hash) (sasl.Keys, error) {
-	if err := l.allow(who); err != nil {
+	if err := l.allow(ctx, who); err != nil {
 		return sasl.Keys{}, err
 	}
 	r, err := l.s.lookup(ctx, who)
@@ -40,13 +40,13 @@ func (l *Login) SCRAM(ctx context.Context, who jid.JID, h sasl.Hash) (sasl.Keys,
 		k = made
 	}
 	k.Disabled = r.disabled
-	k.Verdict = func(proven bool) error { return l.verdict(who, proven) }
+	k.Verdict = func(proven bool) error { return l.verdict(ctx, who, proven) }
 	return k, nil
 }
 
 // Password checks a password. Unknown accounts cost the same PBKDF2.
 func (l *Login) Password(ctx context.Context, who jid.JID, password string) error {
-	if err := l.allow(who); err != nil {
+	if err := l.allow(ctx, who); err != nil {
 		return err
 	}
 	r, err := l.s.lookup(ctx, who)
@@ -58,7 +58,7 @@ func (l *Login) Password(ctx context.Context, who jid.JID, password string) erro
 	if err != nil {
 		return err
 	}
-	if err := l.verdict(who, proven); err != nil {
+	if err := l.verdict(ctx, who, proven); err != nil {
 		return err
 	}
 	switch {
@@ -85,10 +85,21 @@ func (l *Login) Token(ctx context.Context, token string) (jid.JID, error) {
 	return who, err
 }
 
-func (l *Login) allow(who jid.JID) error { return tooOften(l.s.limiter.Allow(l.source, who.String())) }
+func (l *Login) allow(ctx context.Context, who jid.JID) error {
+	return l.limit(ctx, who, func() (bool, time.Duration) { return l.s.limiter.Allow(l.source, who.String()) })
+}
 
-func (l *Login) verdict(who jid.JID, proven bool) error {
-	return tooOften(l.s.limiter.Judge(l.source, who.String(), proven))
+func (l *Login) verdict(ctx context.Context, who jid.JID, proven bool) error {
+	return l.limit(ctx, who, func() (bool, time.Duration) { return l.s.limiter.Judge(l.source, who.String(), proven) })
+}
+
+// limit asks the limiter, and if it refuses whether the source was known before the start.
+func (l *Login) limit(ctx context.Context, who jid.JID, ask func() (bool, time.Duration)) error {
+	ok, retry := ask()
+	if !ok && l.s.sources.recall(ctx, l.source, who) {
+		ok, retry = ask()
+	}
+	return tooOften(ok, retry)
 }
 
 // tooOften is the same for every account, existing or not.

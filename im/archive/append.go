@@ -35,6 +35,9 @@ type Entry struct {
 	Waiting           jid.JID // waits for this account from the start; zero: it has a session
 	Dedup             Sending // zero if the sender gave it no origin-id (XEP-0359 §2.2)
 	Held              bool    // kept and acknowledged, but delivered to nobody
+	// Had is the position an import had elsewhere; it keeps it where the log is not
+	// beyond it, so that clients go on reading where they were. Zero: none.
+	Had session.Pos
 
 	Pos   session.Pos
 	At    time.Time
@@ -115,13 +118,33 @@ func (a *Archive) doubted(entries []*Entry, err error) error {
 		case unknown:
 			a.doubt[e.Dedup] = struct{}{}
 		default:
-			_, before := a.doubt[e.Dedup]
-			if _, kept := a.tail.sending(e.Dedup); kept || before {
+			if a.before(e.Dedup) {
 				return errors.Join(ErrBefore, err)
 			}
 		}
 	}
 	return err
+}
+
+// before says whether a sending may be in the archive already, as far as memory tells.
+func (a *Archive) before(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	_, doubt := a.doubt[s]
+	_, kept := a.tail.sending(s)
+	return doubt || kept
+}
+
+// MayHave says of a message that can't be appended whether it may be in the archive all the
+// same, from when it was sent before: then it is not refused.
+func (a *Archive) MayHave(s Sending) bool {
+	if s.IsZero() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.before(s)
 }
 
 // adopt makes what a committed batch used up the writer's state.
@@ -286,7 +309,7 @@ func (b *batch) add(tx *store.Tx, e *Entry, now int64) error {
 		return err
 	}
 	c.next++
-	b.last++
+	b.last = max(b.last+1, e.Had)
 	at := b.time(e, now)
 	e.Pos, e.At = b.last, time.UnixMicro(at).UTC()
 	b.record(e, c, at)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -388,4 +389,41 @@ func TestLedger_markStaysBehindWhatIsOpen(t *testing.T) {
 	if park, _, mark := l.collect(func(e tracked) bool { return e.pos == first.Pos }); mark != 1 || len(park) != 1 {
 		t.Errorf("the second open: settled up to %s, want 1", mark)
 	}
+}
+
+// HARDENING F6: the database is gone when the server stops. That is not this process's failure, and what nobody
+// confirmed waits after the next start.
+func TestLedger_databaseGoneAtTheEnd(t *testing.T) {
+	storetest.RunDSN(t, func(t *testing.T, dsn string) {
+		db, err := store.Open(t.Context(), store.Options{DSN: dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := open(t, db)
+		log := &strings.Builder{}
+		l := NewLedger(a, a.Last, slog.New(slog.NewTextHandler(log, nil)))
+		add(t, a, entry(alice, bob, "1"))
+		l.Track(bob, &session.Frame{Pos: 1})
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.last(t.Context(), time.Millisecond); err != nil || !strings.Contains(log.String(), "can't be reached") {
+			t.Errorf("%v; the log says %q", err, log)
+		}
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.Index(done, slog.New(slog.DiscardHandler)); err != nil {
+			t.Errorf("index: %v", err)
+		}
+		again := storetest.Open(t, dsn)
+		if _, err := Open(t.Context(), again, time.Now); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := again.Read(t.Context(), func(tx *store.Tx) error {
+			return tx.Row("SELECT COUNT(*) FROM waiting WHERE owner = 'bob@x.test' AND pos = 1").Scan(&n)
+		}); err != nil || n != 1 {
+			t.Errorf("%d rows wait, %v", n, err)
+		}
+	})
 }

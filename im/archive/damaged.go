@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 
+	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/xmpp/elem"
 )
 
@@ -19,7 +20,8 @@ func (k *Kept) Damaged() bool {
 	// What was accepted within the limits has grown by what the server adds to it.
 	lim := elem.DefaultLimits()
 	lim.Bytes, lim.Depth, lim.Elements, lim.Attrs, lim.Decls = 4*lim.Bytes, 2*lim.Depth, 2*lim.Elements, 2*lim.Attrs, 4*lim.Decls
-	s := elem.NewScanner(lim)
+	var s elem.Scanner // on the stack: a page looks at as many as it has messages
+	s.Reset(lim)
 	s.SetFramed(true)
 	ev, n, err := s.Next(k.Stanza)
 	if err == nil && ev == elem.Stanza && n == len(k.Stanza) {
@@ -29,6 +31,9 @@ func (k *Kept) Damaged() bool {
 	}
 	return err != nil
 }
+
+// Stored is the message as it is sent on.
+func (k *Kept) Stored() route.Stored { return route.Stored{At: k.At, Stanza: k.content()} }
 
 // content is the stanza to send on.
 func (k *Kept) content() []byte {

@@ -18,7 +18,8 @@
 // Ledger: it becomes a waiting row after a few seconds, or at once when the
 // server stops; after a crash the rows between the last settled position and
 // the end of the log are made again, so a message may come twice to a new
-// session (with the same id), but is never missing.
+// session (with the same id), but is never missing. What a session holds only a
+// reference of becomes a row at the next sweep; Stanzas reads it back by position.
 //
 // How far the log reaches is noted outside the data set too, by the Witness; a start compares the two, and Repair mends
 // what can be mended (witness.go, repair.go, docs/decisions/0007).

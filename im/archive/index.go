@@ -37,7 +37,12 @@ func (a *Archive) Index(ctx context.Context, log *slog.Logger) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return a.indexAll(context.WithoutCancel(ctx))
+			err := a.indexAll(context.WithoutCancel(ctx))
+			if err != nil && a.db.Err() == nil {
+				log.Warn("archive: index: the database can't be reached; the next start reads back what is not written", "err", err)
+				return nil
+			}
+			return err
 		case <-t.C:
 			last := a.Last()
 			quiet := last == seen

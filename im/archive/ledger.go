@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 const (
 	patience = 5 * time.Second
 	sweep    = 250 * time.Millisecond
+	// lastTries is for how long the last write is tried when the server stops: longer than the store waits
+	// before it looks for a lost database again.
+	lastTries = 5 * time.Second
 )
 
 const (
@@ -80,13 +84,34 @@ func (l *Ledger) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			// The server stops: what no session has confirmed waits for the next.
-			return l.settle(context.WithoutCancel(ctx), func(tracked) bool { return true }, true)
+			return l.last(context.WithoutCancel(ctx), lastTries)
 		case <-t.C:
 			old := l.a.now().Add(-patience)
 			if err := l.settle(ctx, func(e tracked) bool { return e.since.Before(old) }, false); err != nil && ctx.Err() == nil {
 				l.log.Warn("archive: ledger: messages not yet written down as waiting", "err", err)
 			}
+		}
+	}
+}
+
+// last writes down, as the server stops, what no session has confirmed: it waits for the next. If the database can't be
+// reached nothing is lost, for the settled mark stays behind it, and the next start has it wait as after a crash; so
+// that is no failure of this process (HARDENING F6). A poisoned one is.
+func (l *Ledger) last(ctx context.Context, tries time.Duration) error {
+	over := time.NewTimer(tries)
+	defer over.Stop()
+	again := time.NewTicker(sweep)
+	defer again.Stop()
+	for {
+		err := l.settle(ctx, func(tracked) bool { return true }, true)
+		if err == nil || l.a.db.Err() != nil {
+			return err
+		}
+		select {
+		case <-over.C:
+			l.log.Warn("archive: ledger: the database can't be reached; what nobody confirmed waits after the next start, and may come twice", "err", err)
+			return nil
+		case <-again.C:
 		}
 	}
 }
@@ -161,13 +186,14 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	strike, l.taken = l.taken, nil
+	strike = l.forget(strike)
 	keep := l.open[:0]
 	mark, left := fanned, false
 	for _, e := range l.open {
 		if e.f.Taken() {
 			continue
 		}
-		if due(e) {
+		if e.f.Given() && !e.f.Held() || due(e) { // nobody but this list has what was given back
 			e.f.Park()
 			if !e.f.Taken() { // see session.Frame.Park
 				park = append(park, e)
@@ -180,6 +206,29 @@ func (l *Ledger) collect(due func(tracked) bool) (park []tracked, strike []place
 	clear(l.open[len(keep):])
 	l.open = keep
 	return park, strike, max(mark, l.settled)
+}
+
+// forget leaves out what was given back and confirmed before it was written down:
+// there is no row to strike out. Called with mu held; it returns the others.
+func (l *Ledger) forget(taken []place) []place {
+	if len(taken) == 0 {
+		return taken
+	}
+	known := make(map[place]bool, len(taken))
+	for _, p := range taken {
+		known[p] = false
+	}
+	keep := l.open[:0]
+	for _, e := range l.open {
+		if _, is := known[e.place]; is && e.f.Given() && !e.f.Parked() {
+			known[e.place] = true
+			continue
+		}
+		keep = append(keep, e)
+	}
+	clear(l.open[len(keep):])
+	l.open = keep
+	return slices.DeleteFunc(taken, func(p place) bool { return known[p] })
 }
 
 // Counts is how many messages nobody has confirmed yet, and how many waiting

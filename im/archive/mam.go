@@ -155,13 +155,15 @@ func (m mam) send(iq *im.IQ, p Page, flip bool) {
 	id := iq.Payload.Attr("queryid")
 	own := iq.From.Bare()
 	n := len(p.Messages)
+	page := make([]*session.Frame, 0, n)
 	for i := range p.Messages {
 		k := &p.Messages[i]
 		if flip { // mam:2#extended §4.1.5: newest first within the page
 			k = &p.Messages[n-1-i]
 		}
-		m.routes.Push(iq.Session, result(own, iq.From, id, k))
+		page = append(page, result(own, iq.From, id, k))
 	}
+	m.routes.PushAll(iq.Session, page)
 }
 
 // result wraps one message (XEP-0313 §4.2).
@@ -218,7 +220,7 @@ func appendDelay(dst []byte, at time.Time, from jid.JID) []byte {
 }
 
 // Stamp is a time as XEP-0082 §3.2 writes it.
-func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+func Stamp(t time.Time) string { return stanza.Stamp(t) }
 
 func fin(p Page, count int) *elem.Element {
 	out := elem.New(Space, "fin")

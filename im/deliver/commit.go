@@ -123,28 +123,46 @@ func (p *Path) keep(group []*submission) {
 	p.fan <- group
 }
 
-// refuse tells the senders of a group that nothing was kept. A group of several
-// is tried one by one first: what one sender wrote does not fail another.
+// refuse tells the senders of a group that nothing was kept. A group of several is tried one by one first: what one sender
+// wrote does not fail another. Not if the store itself is down: then each would wait as long as all have (HARDENING F6).
 func (p *Path) refuse(group []*submission, err error) {
-	retry := len(group) > 1 && !errors.Is(err, archive.ErrUnknown) && (!store.IsFull(err) || errors.Is(err, archive.ErrBefore))
-	if retry {
+	unknown := errors.Is(err, archive.ErrUnknown)
+	if len(group) > 1 && !unknown && !store.IsDown(err) {
 		for i := range group {
 			p.keep(group[i : i+1])
 		}
 		return
 	}
-	p.cfg.Log.Error("deliver: commit: nothing was kept or delivered", "senders", len(group), "err", err)
+	p.failed += len(group)
+	if now := time.Now(); now.Sub(p.told) >= time.Second { // a hundred groups a second fail while the database is away
+		p.cfg.Log.Error("deliver: commit: nothing was kept or delivered", "submissions", p.failed, "err", err)
+		p.told, p.failed = now, 0
+	}
 	for _, sub := range group {
-		sub.done <- commitError(err)
+		sub.done <- commitError(err, unknown || p.mayHave(sub))
 	}
 }
 
-// commitError is what a sender hears when the archive can't be written.
-func commitError(err error) error {
+// mayHave says whether a message of a submission may have been kept when it was sent before.
+func (p *Path) mayHave(sub *submission) bool {
+	for _, m := range sub.msgs {
+		if m.entry != nil && p.cfg.Archive.MayHave(m.entry.Dedup) {
+			return true
+		}
+	}
+	return false
+}
+
+func errUnsure() error {
+	return &stream.Error{Condition: "internal-server-error",
+		Text: "the archive stopped in the middle; reconnect and send again, nothing is stored twice"}
+}
+
+// commitError is what a sender hears when the archive can't be written; unsure says that the messages may be in it.
+func commitError(err error, unsure bool) error {
 	switch {
-	case errors.Is(err, archive.ErrUnknown), errors.Is(err, archive.ErrBefore):
-		return &stream.Error{Condition: "internal-server-error",
-			Text: "the archive stopped in the middle; reconnect and send again, nothing is stored twice"}
+	case unsure:
+		return errUnsure()
 	case store.IsFull(err):
 		return stanza.Fail("resource-constraint", "the archive is full, so the message was not sent; try again later").WithType("wait")
 	}

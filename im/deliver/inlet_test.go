@@ -25,7 +25,7 @@ func TestInlet_unknownOutcomeIsNotTriedAgain(t *testing.T) {
 	go func() {
 		for sub := range p.log {
 			taken <- len(sub.msgs)
-			sub.done <- commitError(archive.ErrUnknown)
+			sub.done <- commitError(archive.ErrUnknown, true)
 		}
 	}()
 	defer close(p.log)

@@ -73,7 +73,7 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) error {
 	j, refusal := in.p.judge(ctx, st)
 	if refusal != nil {
-		in.p.reply(in.s, st, refusal)
+		return in.refuse(ctx, st, refusal)
 	}
 	if j == nil {
 		return nil
@@ -81,8 +81,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	j.private = private
 	exists, err := in.p.exists(ctx, j.st)
 	if err != nil {
-		in.p.reply(in.s, st, in.p.asError(err, st))
-		return nil
+		return in.refuse(ctx, st, in.p.asError(err, st))
 	}
 	pl, refusal := plan(j, in.s, in.p.snapshot(j.st.To, exists))
 	in.p.countPlan(j.st, pl, refusal)
@@ -94,6 +93,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	}
 	if pl.entry != nil {
 		pl.entry.Stanza = j.st.AppendTo(make([]byte, 0, j.st.Size()))
+		pl.out.AsKept = pl.out.Stanza == j.st
 		in.size += len(pl.entry.Stanza)
 	}
 	in.msgs = append(in.msgs, pl)
@@ -101,6 +101,22 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	if len(in.msgs) >= flushCount || in.size >= flushBytes {
 		return in.Flush(ctx)
 	}
+	return nil
+}
+
+// refuse answers a message that was neither judged nor planned because something failed, or that was judged
+// and may not pass. What failed says nothing of a message that may have been kept when it was sent before: then
+// the stream ends, and its sender asks again (HARDENING F6).
+func (in *Inlet) refuse(ctx context.Context, st *stanza.Stanza, refusal *stanza.Error) error {
+	if refusal.Condition == "internal-server-error" && in.p.cfg.Archive.MayHave(dedup(st)) {
+		err := in.Flush(ctx) // what came before it has its outcome
+		if err == nil {
+			err = errUnsure()
+		}
+		in.over = err
+		return err
+	}
+	in.p.reply(in.s, st, refusal)
 	return nil
 }
 

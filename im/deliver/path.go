@@ -69,6 +69,9 @@ type Path struct {
 	ctx     context.Context // ends with Run, for catch-ups
 	cancel  context.CancelFunc
 
+	told   time.Time // when the log last heard of a failed commit; owner: the log writer
+	failed int       // submissions that failed since; owner: the log writer
+
 	mu          sync.Mutex
 	hibernating map[*session.Session]struct{} // owner: mu
 }
@@ -157,6 +160,9 @@ func (p *Path) reply(s *session.Session, st *stanza.Stanza, e *stanza.Error) {
 	out := elem.New(stanza.Space, st.Kind.String(), "from", from.String(), "to", s.JID().String(), "type", "error")
 	if st.ID != "" {
 		out.Set("id", st.ID)
+	}
+	if e.About != nil {
+		out.Add(e.About)
 	}
 	p.cfg.Routes.Push(s, route.EncodeElement(st.Kind, out.Add(e.Element())))
 }

@@ -76,7 +76,7 @@ func start(t *testing.T, db *store.DB, lim session.Limits) *world {
 	}
 	log := slog.New(slog.DiscardHandler)
 	ledger := archive.NewLedger(w.arch, func() session.Pos { return w.rt.Fanned() }, log)
-	w.rt = route.NewTable(route.Config{Session: lim, Sessions: 100, Ledger: ledger,
+	w.rt = route.NewTable(route.Config{Session: lim, Sessions: 100, Ledger: ledger, Record: w.arch,
 		Overflow: func(s *session.Session) { w.path.Overflow(s) }, Now: time.Now})
 	w.rt.StartAt(w.arch.Last())
 	w.path, err = New(Config{Judge: allowAll{}, Archive: w.arch, Ledger: ledger, Routes: w.rt, Presence: plainPresence{},

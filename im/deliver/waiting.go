@@ -9,7 +9,6 @@ import (
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
-	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -147,14 +146,7 @@ func (p *Path) replay(ctx context.Context, s *session.Session, own jid.JID, k *a
 	if k.Damaged() {
 		p.cfg.Log.Error("deliver: a record can't be read any more and is not sent; see parlance doctor --archive", "account", own.String(), "position", int64(k.Pos))
 	}
-	more := make([]byte, 0, 192)
-	more = append(more, `<delay xmlns="urn:xmpp:delay"`...)
-	more = elem.AppendAttr(more, "from", own.Domain())
-	more = elem.AppendAttr(more, "stamp", archive.Stamp(k.At))
-	more = append(more, '/', '>')
-	more = route.AppendStanzaID(more, own, k.Pos)
-	f := &session.Frame{Bytes: k.AppendWith(make([]byte, 0, len(k.Stanza)+len(more)), more), NameEnd: len("<message"),
-		Kind: stanza.Message, Pos: k.Pos, Offline: true, Urgent: true}
+	f := route.EncodeWaiting(own, k.Pos, k.Stored())
 	f.Park()
 	space := s.Space()
 	for {

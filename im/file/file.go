@@ -59,6 +59,7 @@ type Limits struct {
 	OpenSlots   int           // not used yet
 	Profile     int64         // bytes in all for the purpose "profile"
 	Uploads     int64         // at a time, of all accounts together
+	AtATime     int64         // uploads of one account: nobody takes all there are
 }
 
 // DefaultLimits are what holds where the configuration says nothing.
@@ -66,7 +67,7 @@ func DefaultLimits() Limits {
 	return Limits{Size: 100 << 20, PerDay: 1 << 30, FilesPerDay: 1000, Total: 10 << 30,
 		Slot: 5 * time.Minute, // XEP-0363 §8: about 300 s
 		// So many at once is a folder dropped on a window.
-		OpenSlots: 100, Profile: 16 << 20, Uploads: 256}
+		OpenSlots: 100, Profile: 16 << 20, Uploads: 256, AtATime: 16}
 }
 
 // Config is what a Store is made of.

@@ -300,13 +300,59 @@ func TestReceive_concurrent(t *testing.T) {
 	})
 }
 
+// waiting is an upload that does not go on until it is told to.
+type waiting struct {
+	begun chan<- struct{}
+	next  <-chan struct{}
+}
+
+func (w waiting) Read([]byte) (int, error) {
+	w.begun <- struct{}{}
+	<-w.next
+	return 0, io.ErrUnexpectedEOF
+}
+
+// One account, however slowly it sends, does not keep others from uploading.
+func TestReceive_atATime(t *testing.T) {
+	run(t, func(t *testing.T, s *shop) {
+		s.conf.Limits.AtATime = 3
+		begun, on := make(chan struct{}), make(chan struct{})
+		var all sync.WaitGroup
+		for range 3 {
+			g := s.grant(1)
+			all.Go(func() {
+				if _, err := s.Receive(t.Context(), g.Put, Incoming{Size: 1, Body: waiting{begun, on}}); !errors.Is(err, ErrAborted) {
+					t.Error(err)
+				}
+			})
+			<-begun
+		}
+		g := s.grant(1)
+		if _, err := s.put(g, "x"); !errors.Is(err, ErrBusy) {
+			t.Errorf("a fourth at a time: %v", err)
+		}
+		other, err := s.Grant(t.Context(), Request{Owner: bob, Name: "x", Size: 1, Purpose: ForMessage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.put(other, "x"); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+		close(on)
+		all.Wait()
+		if _, err := s.put(g, "x"); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
 // HARDENING H4: 64 goroutines at a quota; what is granted, counted and on disk
 // is the quota exactly.
 func TestGrant_quotaRace(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, db *store.DB) {
 		const each, n = 97, 64
 		s := open(t, db, func(c *Config) {
-			c.Limits = Limits{Size: 1000, PerDay: 1 << 40, Total: 10*each + 50, FilesPerDay: 1000, OpenSlots: 1000, Slot: time.Minute, Uploads: n}
+			c.Limits = Limits{Size: 1000, PerDay: 1 << 40, Total: 10*each + 50, FilesPerDay: 1000, OpenSlots: 1000, Slot: time.Minute, Uploads: n, AtATime: n}
 		})
 		var granted atomic.Int64
 		var all sync.WaitGroup

@@ -82,17 +82,24 @@ func (s *Store) claim(ctx context.Context, put string, in Incoming) (*File, erro
 		}
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		var n int64
+		if err := tx.Row(sqlBusy, f.Owner.String()).Scan(&n); err != nil {
+			return err
+		}
+		if n >= s.conf.Limits.AtATime {
+			return ErrBusy
+		}
 		n, err := tx.Exec(sqlClaim, f.ID, s.conf.Now().UnixMicro())
 		if err == nil && n == 0 {
 			return ErrTaken
 		}
 		return err
 	})
-	if errors.Is(err, ErrTaken) {
+	if errors.Is(err, ErrTaken) || errors.Is(err, ErrBusy) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("file: upload: %w", err)
+		return nil, full(fmt.Errorf("file: upload: %w", err))
 	}
 	return f, nil
 }
@@ -157,7 +164,7 @@ func (s *Store) refer(ctx context.Context, f *File) error {
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrBusy) {
-		return fmt.Errorf("file: upload: %w", err)
+		return full(fmt.Errorf("file: upload: %w", err))
 	}
 	return err
 }
@@ -188,7 +195,7 @@ func (s *Store) show(ctx context.Context, f *File) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("file: upload: %w", err)
+		return full(fmt.Errorf("file: upload: %w", err))
 	}
 	return nil
 }
@@ -313,7 +320,7 @@ func (s *Store) strip(sp *spooled) (*spooled, error) {
 }
 
 func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || store.IsFull(err) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err

@@ -77,7 +77,7 @@ func (s *Store) Grant(ctx context.Context, r Request) (Granted, error) {
 		return Granted{}, err
 	}
 	if err != nil {
-		return Granted{}, fmt.Errorf("file: slot: %w", err)
+		return Granted{}, full(fmt.Errorf("file: slot: %w", err))
 	}
 	return g, nil
 }

@@ -25,6 +25,7 @@ const (
 	sqlDay   = `SELECT size, created FROM file WHERE owner = $1 AND created > $2 ORDER BY created`
 	sqlSlots = `SELECT count(*) FROM file WHERE owner = $1 AND created > $2 AND state IN ('slot', 'uploading')`
 
+	sqlBusy    = `SELECT count(*) FROM file WHERE owner = $1 AND state = 'uploading'`
 	sqlClaim   = `UPDATE file SET state = 'uploading' WHERE id = $1 AND state = 'slot' AND expires > $2`
 	sqlRelease = `UPDATE file SET state = 'slot', hash = NULL, stored = 0 WHERE id = $1 AND state = 'uploading'`
 	sqlHash    = `UPDATE file SET hash = $2, stored = $3 WHERE id = $1 AND state = 'uploading'`

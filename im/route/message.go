@@ -20,6 +20,9 @@ type Message struct {
 	Shown bool
 	// Parked: the commit has already written it down as waiting.
 	Parked bool
+	// AsKept: the record at Pos holds this very stanza, so that queues may give it
+	// back to the archive (session.Form).
+	AsKept bool
 }
 
 // Message pushes m to the recipient's and the sender's sessions as they are
@@ -149,11 +152,23 @@ func encodeMessage(m *Message) *session.Frame {
 		dst = AppendStanzaID(dst, st.To.Bare(), m.Pos)
 	}
 	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message,
-		Pos: m.Pos, Offline: m.Keep, Urgent: m.Pos != 0}
+		Pos: m.Pos, Form: m.form(session.Itself, st.To.Bare()), Offline: m.Keep, Urgent: m.Pos != 0}
 	if m.Parked {
 		f.Park()
 	}
 	return f
+}
+
+// form says how to make the frame of the message for an account again; zero if
+// the record does not say.
+func (m *Message) form(kind session.Form, owner jid.JID) session.Form {
+	if !m.AsKept || m.Pos == 0 {
+		return 0
+	}
+	if m.archivedFor(owner) {
+		kind |= session.WithID
+	}
+	return kind
 }
 
 // AppendStanzaID writes a <stanza-id/> by an entity.
@@ -168,22 +183,40 @@ func AppendStanzaID(dst []byte, by jid.JID, pos session.Pos) []byte {
 // (XEP-0280 §7-§8); "from" is the account, which is how clients know it is real.
 func encodeCarbon(m *Message, kind string, own, to jid.JID) *session.Frame {
 	st := m.Stanza
-	typ := st.Type
+	form := session.Received
+	if kind == "sent" {
+		form = session.Sent
+	}
+	switch form = m.form(form, own); {
+	case form == 0 || st.Type == stanza.Normal:
+	case st.Type == stanza.Chat:
+		form |= session.Chat
+	default:
+		form = 0 // another type is not in a form
+	}
+	b, nameEnd := appendCarbon(make([]byte, 0, 2*st.Size()+320), kind, own, to, st.Type, func(dst []byte) []byte {
+		return AppendForwarded(dst, st, func(b []byte) []byte {
+			if !m.archivedFor(own) {
+				return b
+			}
+			return AppendStanzaID(b, own, m.Pos)
+		})
+	})
+	return &session.Frame{Bytes: b, NameEnd: nameEnd, Kind: stanza.Message, Pos: m.Pos, Form: form, Urgent: m.Pos != 0}
+}
+
+// appendCarbon writes a carbon around what inner writes.
+func appendCarbon(dst []byte, kind string, own, to jid.JID, typ stanza.Type, inner func([]byte) []byte) (out []byte, nameEnd int) {
 	outer := stanza.Stanza{Kind: stanza.Message, Type: typ, From: own, To: to}
-	dst, nameEnd := outer.AppendStart(make([]byte, 0, 2*st.Size()+320))
+	dst, nameEnd = outer.AppendStart(dst)
 	dst = append(dst, '<')
 	dst = append(dst, kind...)
 	dst = append(dst, ` xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`...)
-	dst = AppendForwarded(dst, st, func(b []byte) []byte {
-		if !m.archivedFor(own) {
-			return b
-		}
-		return AppendStanzaID(b, own, m.Pos)
-	})
+	dst = inner(dst)
 	dst = append(dst, `</forwarded></`...)
 	dst = append(dst, kind...)
 	dst = append(dst, '>')
-	return &session.Frame{Bytes: outer.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message, Urgent: m.Pos != 0}
+	return outer.AppendEnd(dst), nameEnd
 }
 
 // AppendForwarded writes a stanza inside another namespace (XEP-0297 §3): with

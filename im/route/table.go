@@ -24,6 +24,7 @@ type Config struct {
 	Session  session.Limits
 	Sessions int // bound sessions per account, 0 for no limit
 	Ledger   Ledger
+	Record   Record // nil: queues give nothing back to the archive
 	// Overflow ends a session whose queue is full. It must not block.
 	Overflow func(*session.Session)
 	Now      func() time.Time
@@ -109,6 +110,9 @@ func (t *Table) Bind(full jid.JID, w session.Wire) (s, old *session.Session, err
 		return nil, nil, ErrTooMany
 	}
 	s = session.New(full, t.cfg.Session, t.cfg.Ledger, w, t.cfg.Now())
+	if t.cfg.Record != nil {
+		s.Refer(t)
+	}
 	a.sessions = append(next, s)
 	return s, old, nil
 }
@@ -179,6 +183,15 @@ func (t *Table) Each(f func(*session.Session)) {
 
 // Push queues a frame for a session and ends the session if its queue is full.
 func (t *Table) Push(s *session.Session, f *session.Frame) { t.settle(s, s.Push(f)) }
+
+// PushAll hands over several frames in a row, which go out together.
+func (t *Table) PushAll(s *session.Session, fs []*session.Frame) {
+	n, o := s.PushAll(fs)
+	t.cfg.Meter.Handed.Add(n)
+	if o != session.Queued {
+		t.settle(s, o)
+	}
+}
 
 // settle ends a session that had no room for a frame.
 func (t *Table) settle(s *session.Session, o session.Outcome) {

@@ -7,10 +7,17 @@
 // stream management, when it was written. What was never confirmed comes back
 // from End, so that nothing is lost with the connection.
 //
+// What the archive holds need not be held here (ref.go): once more than 40 stanzas
+// or 32 KiB of it were written and not acknowledged, or came while there is no
+// connection, the queue keeps references (position and form, 24 bytes) and lets the
+// frames go. A resumed session reads them back page by page (Reload) and sends the
+// same once more. Presence, IQ, typing and what the archive answers to a query
+// stay frames.
+//
 // Specifications: RFC 6120 §7 (resource binding), RFC 6121 §4 (presence state),
-// XEP-0198 (counters, unacknowledged queue), XEP-0352 (inactive clients).
+// XEP-0198 (counters, unacknowledged queue, resumption), XEP-0352 (inactive clients).
 //
 // It owns no table and starts no goroutine. Each Session has one lock, held
-// for a few instructions and never across I/O; Wire methods are called without it.
+// for a few instructions and never across I/O; Wire and Record methods are called without it.
 // im/route creates and ends sessions, edges take from them.
 package session

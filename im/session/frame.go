@@ -16,8 +16,11 @@ type Frame struct {
 	Bytes   []byte
 	NameEnd int
 	Kind    stanza.Kind
-	// Pos is the message's position in the archive; 0 when it has none.
+	// Pos is the message's position in the archive, of a carbon that of what it
+	// carries; 0 when it has none.
 	Pos Pos
+	// Form says how to make the frame again of the record at Pos.
+	Form Form
 	// Urgent frames pass the client-state filter at once (XEP-0352 §4).
 	Urgent bool
 	// Replaces, if not empty, names what a later frame with the same key makes
@@ -32,6 +35,7 @@ type Frame struct {
 
 	taken   atomic.Bool
 	parked  atomic.Bool
+	given   atomic.Bool
 	holders atomic.Int32
 }
 
@@ -46,8 +50,15 @@ func (f *Frame) Held() bool { return f.holders.Load() > 0 }
 // looks at Taken afterwards: whichever of the two comes second does the striking.
 func (f *Frame) Park() { f.parked.Store(true) }
 
-// Ledger is told when a parked frame was confirmed after all. The call must
-// not block: it comes under the session's lock.
+// Given says that a session holds only a reference of the frame: it is to be
+// written down as waiting now, and confirming it goes to the Ledger in any case.
+func (f *Frame) Given() bool { return f.given.Load() }
+
+// Parked says that Park was called.
+func (f *Frame) Parked() bool { return f.parked.Load() }
+
+// Ledger is told when a parked frame, or one that was given back, was confirmed
+// after all. The call must not block: it comes under the session's lock.
 type Ledger interface {
 	Taken(account jid.JID, pos Pos)
 }

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/parlance-im/parlance/xmpp/stream"
@@ -23,7 +25,7 @@ var ErrHandledCount = errors.New("session: acknowledged more stanzas than were s
 var ErrEnded = errors.New("session: ended or connected")
 
 // Push queues a frame. It never blocks.
-func (s *Session) Push(f *Frame) Outcome {
+func (s *outgoing) Push(f *Frame) Outcome {
 	s.mu.Lock()
 	if f.Pos != 0 && f.Pos == s.read && f.Offline {
 		s.mu.Unlock()
@@ -41,9 +43,11 @@ func (s *Session) Push(f *Frame) Outcome {
 		}
 	} else {
 		s.releaseHeld() // order is kept: what was held goes first
-		s.queue = append(s.queue, f)
 		s.bytes += len(f.Bytes)
-		w = s.wire
+		s.follow(f)
+		if w = s.wire; w == nil {
+			s.giveBack()
+		}
 	}
 	s.mu.Unlock()
 	if w != nil {
@@ -54,19 +58,25 @@ func (s *Session) Push(f *Frame) Outcome {
 
 // Unconfirmed are the positions of kept messages the session has and has not
 // confirmed yet; nil if there are none.
-func (s *Session) Unconfirmed() (out map[Pos]bool) {
+func (s *outgoing) Unconfirmed() (out map[Pos]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, q := range [2][]*Frame{s.queue, s.held} {
-		for _, f := range q {
-			if f.Offline && out == nil {
-				out = make(map[Pos]bool)
-			}
-			if f.Offline {
-				out[f.Pos] = true
-			}
+	add := func(pos Pos) {
+		if out == nil {
+			out = make(map[Pos]bool)
+		}
+		out[pos] = true
+	}
+	for i := range s.line.places {
+		if p := &s.line.places[i]; p.offline {
+			add(p.pos)
 		}
 	}
+	each(func(f *Frame) {
+		if f.Offline {
+			add(f.Pos)
+		}
+	}, s.line.frames, s.held)
 	return out
 }
 
@@ -93,7 +103,7 @@ func (s *Session) Behind(f *Frame) Outcome {
 }
 
 // admit sees whether there is room for a frame, and holds it if there is.
-func (s *Session) admit(f *Frame) Outcome {
+func (s *outgoing) admit(f *Frame) Outcome {
 	switch {
 	case s.ended || s.full:
 		return Ended
@@ -108,18 +118,26 @@ func (s *Session) admit(f *Frame) Outcome {
 }
 
 // Overflowed says that a frame found no room: the session is to be ended, not resumed.
-func (s *Session) Overflowed() bool {
+func (s *outgoing) Overflowed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.full
 }
 
-// waiting is how many frames the session has.
-func (s *Session) waiting() int { return len(s.queue) + len(s.held) + len(s.behind) }
+// waiting is how many stanzas the session has.
+func (s *outgoing) waiting() int { return s.line.len() + len(s.held) + len(s.behind) }
+
+// follow puts a frame at the end of the line.
+func (s *outgoing) follow(f *Frame) {
+	s.line.frames = append(s.line.frames, f)
+	if s.wire == nil {
+		s.line.mind(f, 1)
+	}
+}
 
 // hold keeps a frame back from an inactive client; newer presence of the same
 // sender takes the place of older (XEP-0352 §5).
-func (s *Session) hold(f *Frame) {
+func (s *outgoing) hold(f *Frame) {
 	if f.Replaces != "" {
 		for i, h := range s.held {
 			if h.Replaces == f.Replaces {
@@ -135,72 +153,168 @@ func (s *Session) hold(f *Frame) {
 }
 
 // releaseHeld queues what was held and returns the wire to wake, if any.
-func (s *Session) releaseHeld() Wire {
+func (s *outgoing) releaseHeld() Wire {
 	if len(s.held) == 0 {
 		return nil
 	}
-	s.queue = append(s.queue, s.held...)
+	for _, f := range s.held {
+		s.follow(f)
+	}
 	s.held = nil
 	return s.wire
 }
 
 // Take appends frames that were not written yet to dst, up to its capacity,
 // and marks them sent. Only the session's present wire gets any. The edge
-// writes them in this order and then calls Wrote.
-func (s *Session) Take(w Wire, dst []*Frame) []*Frame {
+// writes them in this order and then calls Wrote. It stops before what has to be
+// read back first (Reload).
+func (s *outgoing) Take(w Wire, dst []*Frame) []*Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.wire != w {
 		return dst
 	}
-	for s.sent < len(s.queue) && len(dst) < cap(dst) {
-		dst = append(dst, s.queue[s.sent])
-		s.sent++
+	l := &s.line
+	for l.sent < len(l.places) && len(dst) < cap(dst) {
+		f := l.places[l.sent].f
+		if f == nil {
+			return dst
+		}
+		dst = append(dst, f)
+		l.sent++
+	}
+	for _, f := range l.frames[max(l.sent-len(l.places), 0):] {
+		if len(dst) == cap(dst) {
+			break
+		}
+		if s.sm.On {
+			l.mind(f, 1)
+		}
+		dst = append(dst, f)
+		l.sent++
 	}
 	return dst
 }
 
 // Wrote says that everything taken so far went to the socket. Without stream
-// management that is all the confirmation there will be.
-func (s *Session) Wrote(w Wire) {
+// management that is all the confirmation there will be; with it, messages may be
+// given back to the archive now.
+func (s *outgoing) Wrote(w Wire) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wire == w && !s.sm.On {
-		s.confirm(s.sent)
+	switch {
+	case s.wire != w:
+	case !s.sm.On:
+		s.confirm(s.line.sent)
+	case s.line.much() || s.line.back:
+		s.giveBack()
 	}
 }
 
-// confirm drops the first n frames of the queue as taken by the client.
-func (s *Session) confirm(n int) {
+// giveBack lets go of frames that the archive can make again, if there are many:
+// those that were taken; without a wire, all.
+func (s *outgoing) giveBack() {
+	if s.record == nil {
+		return
+	}
+	n := s.line.sent
+	if s.wire == nil {
+		n = s.line.len()
+	}
+	s.line.unload(n)
+	if !s.line.much() {
+		return
+	}
+	s.line.shelve(n, func(f *Frame) {
+		s.bytes -= len(f.Bytes) - placeSize
+		if f.Offline {
+			f.given.Store(true)
+			if s.wire != nil {
+				f.holders.Add(-1)
+			}
+		}
+	})
+}
+
+// ErrGap says that what the session needs can't be read back from the archive.
+var ErrGap = errors.New("session: the archive does not give back what it holds")
+
+// Reload reads the next of what a resumed session was given before from the
+// archive, and says whether there is something to take now that there was not
+// before. Only the goroutine that takes calls it. After an error nothing is
+// skipped: the connection is to end, and the session may be resumed once more; when
+// that fails too, the session is to end, and what waits is found by the next.
+func (s *outgoing) Reload(ctx context.Context, w Wire) (more bool, err error) {
+	s.mu.Lock()
+	var refs []Ref
+	if s.wire == w {
+		refs = s.line.missing()
+	}
+	s.mu.Unlock()
+	if len(refs) == 0 {
+		return false, nil
+	}
+	frames, err := s.record.Again(ctx, s.jid, refs)
+	if err == nil && len(frames) != len(refs) {
+		err = ErrGap
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wire != w {
+		return false, nil // another reads for itself
+	}
+	if err != nil {
+		s.full, s.failed = s.failed, true
+		return false, err
+	}
+	s.failed = false
+	s.line.load(refs, frames)
+	return true, nil
+}
+
+// confirm drops the first n stanzas of the line as taken by the client.
+func (s *outgoing) confirm(n int) {
 	if n == 0 {
 		return
 	}
-	for i, f := range s.queue[:n] {
+	l := &s.line
+	k := min(n, len(l.places))
+	for i := range k {
+		s.confirmPlace(&l.places[i])
+	}
+	for _, f := range l.frames[:n-k] {
 		s.bytes -= len(f.Bytes)
+		if s.sm.On {
+			l.mind(f, -1)
+		}
 		if f.Offline {
 			s.take(f)
 		}
-		s.queue[i] = nil
 	}
-	s.sent -= n
+	l.drop(n)
 	select {
 	case s.space <- struct{}{}:
 	default:
 	}
-	if n == len(s.queue) {
-		// An idle session keeps no queue (16 KB would stay behind a burst).
-		if cap(s.queue) > 16 {
-			s.queue = nil
-		} else {
-			s.queue = s.queue[:0]
+}
+
+func (s *outgoing) confirmPlace(p *place) {
+	switch {
+	case p.given():
+		s.bytes -= placeSize
+		if p.offline && s.ledger != nil {
+			s.ledger.Taken(s.jid.Bare(), p.pos)
 		}
-		return
+	default:
+		s.bytes -= len(p.f.Bytes)
+		if p.f.Offline {
+			s.take(p.f)
+		}
 	}
-	s.queue = append(s.queue[:0], s.queue[n:]...)
 }
 
 // take marks a frame as confirmed and has its parking struck out.
-func (s *Session) take(f *Frame) {
+func (s *outgoing) take(f *Frame) {
 	f.taken.Store(true)
 	if s.wire != nil {
 		f.holders.Add(-1)
@@ -212,19 +326,25 @@ func (s *Session) take(f *Frame) {
 
 // release gives up or takes back (by = -1 or +1) the hold on what is queued:
 // a session without a connection does not keep a message from other sessions.
-func (s *Session) release(by int32) {
-	for _, q := range [3][]*Frame{s.queue, s.held, s.behind} {
+func (s *outgoing) release(by int32) {
+	each(func(f *Frame) {
+		if f.Offline {
+			f.holders.Add(by)
+		}
+	}, s.line.kept(), s.line.frames, s.held, s.behind)
+}
+
+func each(do func(*Frame), lists ...[]*Frame) {
+	for _, q := range lists {
 		for _, f := range q {
-			if f.Offline {
-				f.holders.Add(by)
-			}
+			do(f)
 		}
 	}
 }
 
 // Space returns a channel that is signalled when the queue has become shorter
 // or the session has ended. One reader only.
-func (s *Session) Space() <-chan struct{} {
+func (s *outgoing) Space() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.space == nil {
@@ -236,27 +356,27 @@ func (s *Session) Space() <-chan struct{} {
 // EnableSM switches stream management on (XEP-0198 §3). The edge calls it
 // while it holds its own write lock, between the frames written before
 // <enabled/> and those after, so that both sides count from the same place.
-func (s *Session) EnableSM(id string, resume bool) {
+func (s *outgoing) EnableSM(id string, resume bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.confirm(s.sent)
+	s.confirm(s.line.sent)
 	s.sm = SM{On: true, Resume: resume, ID: id}
 	s.inSeen = 0
 }
 
 // StreamManagement returns the state.
-func (s *Session) StreamManagement() SM {
+func (s *resource) StreamManagement() SM {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sm
 }
 
 // Ack confirms everything up to the client's h (XEP-0198 §4), modulo 2^32.
-func (s *Session) Ack(h uint32) error {
+func (s *outgoing) Ack(h uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := int(int32(h - s.sm.Acked))
-	if !s.sm.On || n < 0 || n > s.sent {
+	if !s.sm.On || n < 0 || n > s.line.sent {
 		return ErrHandledCount
 	}
 	s.confirm(n)
@@ -266,23 +386,23 @@ func (s *Session) Ack(h uint32) error {
 
 // Sent is how many stanzas were sent since stream management began, for the
 // send-count of a handled-count-too-high error (XEP-0198 §4).
-func (s *Session) Sent() uint32 {
+func (s *outgoing) Sent() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sm.Acked + uint32(s.sent)
+	return s.sm.Acked + uint32(s.line.sent)
 }
 
 // Unacked is how many sent frames wait for an acknowledgement, and how many
 // frames wait to be sent.
-func (s *Session) Unacked() (sent, waiting int) {
+func (s *outgoing) Unacked() (sent, waiting int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sent, len(s.queue) - s.sent
+	return s.line.sent, s.line.len() - s.line.sent
 }
 
 // Room is how many more frames, and how many more bytes, the queue can take.
 // It has none once the session has ended or overflowed.
-func (s *Session) Room() (frames, bytes int, ended bool) {
+func (s *outgoing) Room() (frames, bytes int, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || s.full {
@@ -294,7 +414,7 @@ func (s *Session) Room() (frames, bytes int, ended bool) {
 // CountIn adds to the number of the client's stanzas that were handled: for a
 // message, archived or refused. Once a frame found no room nothing is counted
 // any more: it may have been the refusal.
-func (s *Session) CountIn(n int) {
+func (s *outgoing) CountIn(n int) {
 	s.mu.Lock()
 	if !s.full {
 		s.inSeen += uint32(n)
@@ -303,7 +423,7 @@ func (s *Session) CountIn(n int) {
 }
 
 // Handled is the h to send in <a/>, <resumed/> and <failed/>.
-func (s *Session) Handled() uint32 {
+func (s *resource) Handled() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inSeen
@@ -311,7 +431,7 @@ func (s *Session) Handled() uint32 {
 
 // Attach gives a session without a connection a new one (XEP-0198 §5). h is what
 // the client says it has handled: that is confirmed, the rest of what was sent
-// will be sent again.
+// will be sent again, as it was sent before.
 func (s *Session) Attach(w Wire, h uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -319,14 +439,15 @@ func (s *Session) Attach(w Wire, h uint32) error {
 		return ErrEnded
 	}
 	n := int(int32(h - s.sm.Acked))
-	if n < 0 || n > s.sent {
+	if n < 0 || n > s.line.sent {
 		return ErrHandledCount
 	}
 	s.confirm(n)
 	s.sm.Acked = h
 	s.wire = w
 	s.release(+1)
-	s.sent = 0
+	s.line.sent = 0
+	s.line.recount(0)
 	s.flags.Inactive = false // XEP-0352 §4.1: not restored
 	s.releaseHeld()
 	s.detached, s.lost = time.Time{}, nil
@@ -343,6 +464,8 @@ func (s *Session) Detach(w Wire, now time.Time) bool {
 	}
 	s.release(-1)
 	s.wire = nil
+	s.line.recount(s.line.len())
+	s.giveBack()
 	s.detached = now
 	s.dropLost()
 	return true
@@ -394,12 +517,12 @@ func (s *Session) End() (left []*Frame, w Wire, first bool) {
 	if w != nil {
 		s.release(-1)
 	}
-	left = append(append(s.queue, s.held...), s.behind...)
+	left = slices.Concat(s.line.kept(), s.line.frames, s.held, s.behind)
 	select {
 	case s.space <- struct{}{}:
 	default:
 	}
-	s.queue, s.held, s.behind, s.wire, s.sent, s.bytes = nil, nil, nil, nil, 0, 0
+	s.line, s.held, s.behind, s.wire, s.bytes = line{}, nil, nil, nil, 0
 	return left, w, true
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Limits bound what one session may make the server hold (HARDENING §0).
 type Limits struct {
-	Frames int // frames not confirmed yet
-	Bytes  int // their bytes
+	Frames int // stanzas not confirmed yet
+	Bytes  int // of those that are in memory; one that was given back to the archive counts placeSize
 	Held   int // frames held back from an inactive client (XEP-0352)
 }
 
@@ -42,36 +42,49 @@ type Flags struct {
 	ArchiveLast             Pos // the newest of its last page: it may read on from there
 }
 
-// Session is one bound resource.
+// Session is one bound resource: what it is, what has to reach it, and whether
+// there is a connection for that. Its parts share one lock.
 type Session struct {
-	jid    jid.JID
-	bound  time.Time
-	limits Limits
-	ledger Ledger // nil where nothing is parked
+	outgoing
+	detached time.Time     // when the wire was lost
+	live     bool          // messages are pushed as they come
+	catching bool          // somebody reads what waits for it
+	lost     chan struct{} // closed when the present wire is gone; made on demand
+}
 
-	mu       sync.Mutex
-	lang     string    // of the client's stream; empty if it named none
-	device   string    // see Device
-	wire     Wire      // nil while detached
-	ended    bool      // no more frames are taken in
-	full     bool      // a frame found no room: none is taken in, so that there is no gap
-	detached time.Time // when the wire was lost
+// resource is who a session is, what its client has announced and what the two
+// have agreed on.
+type resource struct {
+	jid   jid.JID
+	bound time.Time
+
+	mu       sync.Mutex // of the whole session
+	lang     string     // of the client's stream; empty if it named none
+	device   string     // see Device
 	presence Presence
 	flags    Flags
 	directed map[jid.JID]struct{} // got directed presence (RFC 6121 §4.6)
-	live     bool                 // messages are pushed as they come
-	catching bool                 // somebody reads what waits for it
-	behind   []*Frame             // came meanwhile
-	read     Pos                  // the newest that was read before it went live
+	sm       SM
+	inSeen   uint32 // stanzas from the client that were handled (XEP-0198 §4: h)
+}
 
-	queue  []*Frame // not confirmed, oldest first
-	sent   int      // how many of queue were taken by the wire
-	bytes  int      // of queue
-	held   []*Frame // held back while inactive
-	sm     SM
-	inSeen uint32        // stanzas from the client that were handled (XEP-0198 §4: h)
-	space  chan struct{} // signalled when the queue got shorter; made on demand
-	lost   chan struct{} // closed when the present wire is gone; made on demand
+// outgoing is what has to reach the client.
+type outgoing struct {
+	resource
+	limits Limits
+	ledger Ledger // nil where nothing is parked
+	record Record // nil: no frame is given back
+
+	wire   Wire          // nil while detached
+	ended  bool          // no more frames are taken in
+	full   bool          // a frame found no room: none is taken in, so that there is no gap
+	failed bool          // what was given back could not be read the last time
+	line   line          // not confirmed, oldest first
+	bytes  int           // of all there is
+	held   []*Frame      // held back while inactive
+	behind []*Frame      // came while somebody reads what waits
+	read   Pos           // the newest that was read before it went live
+	space  chan struct{} // signalled when the line got shorter; made on demand
 }
 
 // SM is the stream management state of a session.
@@ -86,18 +99,25 @@ type SM struct {
 
 // New makes a session that writes to w.
 func New(full jid.JID, lim Limits, led Ledger, w Wire, now time.Time) *Session {
-	return &Session{jid: full, limits: lim, ledger: led, wire: w, bound: now}
+	return &Session{outgoing: outgoing{resource: resource{jid: full, bound: now}, limits: lim, ledger: led, wire: w}}
+}
+
+// Refer lets the session give messages back to the archive, from now on.
+func (s *outgoing) Refer(r Record) {
+	s.mu.Lock()
+	s.record = r
+	s.mu.Unlock()
 }
 
 // JID is the full JID the session is bound to.
-func (s *Session) JID() jid.JID { return s.jid }
+func (s *resource) JID() jid.JID { return s.jid }
 
 // Bound is when the resource was bound.
-func (s *Session) Bound() time.Time { return s.bound }
+func (s *resource) Bound() time.Time { return s.bound }
 
 // Language is what the client's present stream says its stanzas are in
 // (RFC 6120 §4.7.4); empty if it said nothing.
-func (s *Session) Language() string {
+func (s *resource) Language() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lang
@@ -105,7 +125,7 @@ func (s *Session) Language() string {
 
 // SetLanguage is called by the edge for each stream the session has, before its
 // first stanza: another stream may speak another language.
-func (s *Session) SetLanguage(lang string) {
+func (s *resource) SetLanguage(lang string) {
 	s.mu.Lock()
 	s.lang = lang
 	s.mu.Unlock()
@@ -113,21 +133,21 @@ func (s *Session) SetLanguage(lang string) {
 
 // LimitWindow makes a session that can be resumed wait for its client no longer
 // than that (XEP-0198 §3: the client's and the server's "max"). It is called after EnableSM.
-func (s *Session) LimitWindow(d time.Duration) {
+func (s *resource) LimitWindow(d time.Duration) {
 	s.mu.Lock()
 	s.sm.Window = d
 	s.mu.Unlock()
 }
 
 // Presence returns what the session last announced.
-func (s *Session) Presence() Presence {
+func (s *resource) Presence() Presence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.presence
 }
 
 // SetPresence replaces it and returns what it was.
-func (s *Session) SetPresence(p Presence) Presence {
+func (s *resource) SetPresence(p Presence) Presence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.presence
@@ -136,7 +156,7 @@ func (s *Session) SetPresence(p Presence) Presence {
 }
 
 // Flags returns what the client has switched on.
-func (s *Session) Flags() Flags {
+func (s *resource) Flags() Flags {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flags
@@ -159,7 +179,7 @@ func (s *Session) Switch(change func(*Flags)) {
 
 // AddDirected notes that presence went to j directly; RemoveDirected forgets
 // it and says whether it was there (RFC 6121 §4.6.3).
-func (s *Session) AddDirected(j jid.JID) {
+func (s *resource) AddDirected(j jid.JID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.directed == nil {
@@ -169,7 +189,7 @@ func (s *Session) AddDirected(j jid.JID) {
 }
 
 // RemoveDirected forgets a directed-presence target.
-func (s *Session) RemoveDirected(j jid.JID) bool {
+func (s *resource) RemoveDirected(j jid.JID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.directed[j]
@@ -178,7 +198,7 @@ func (s *Session) RemoveDirected(j jid.JID) bool {
 }
 
 // Directed returns the targets of directed presence; clear forgets them.
-func (s *Session) Directed(clear bool) []jid.JID {
+func (s *resource) Directed(clear bool) []jid.JID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]jid.JID, 0, len(s.directed))
@@ -245,17 +265,17 @@ func (s *Session) abort() Wire {
 	s.releaseHeld()
 	for _, f := range s.behind {
 		if f.Offline {
-			s.giveBack(f)
+			s.discard(f)
 		} else {
-			s.queue = append(s.queue, f)
+			s.follow(f)
 		}
 	}
 	s.live, s.catching, s.behind = false, false, nil
 	return s.wire
 }
 
-// giveBack undoes admit.
-func (s *Session) giveBack(f *Frame) {
+// discard undoes admit.
+func (s *outgoing) discard(f *Frame) {
 	s.bytes -= len(f.Bytes)
 	if f.Offline && s.wire != nil {
 		f.holders.Add(-1)
@@ -290,12 +310,15 @@ func (s *Session) goLive(last Pos) Wire {
 	s.releaseHeld() // order is kept: what was held goes first
 	for _, f := range s.behind {
 		if f.Offline && f.Pos == last {
-			s.giveBack(f)
+			s.discard(f)
 			continue
 		}
-		s.queue = append(s.queue, f)
+		s.follow(f)
 	}
 	s.live, s.catching, s.behind, s.read = true, false, nil, last
+	if s.wire == nil {
+		s.giveBack()
+	}
 	return s.wire
 }
 

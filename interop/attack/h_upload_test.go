@@ -226,6 +226,34 @@ func (p *place) rawHTTP(t testing.TB, method, path string) (status int, text str
 	return status, string(b)
 }
 
+// A12 for files: a slot is no way around being locked out. What was uploaded
+// before stays when its account is gone: it is part of the record.
+func TestH4_whenTheAccountIsGone(t *testing.T) {
+	t.Parallel()
+	p := small(t, "")
+	b := p.browser(t)
+	for who, how := range map[string]string{"dave": "disable", "erin": "remove"} {
+		c := p.login(t, who, "h4")
+		put, get, err := slot(c, "filename='kept' size='4'")
+		late, _, err2 := slot(c, "filename='late' size='4'")
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, text, err := b.send("PUT", put, []byte("kept"), 4); status != 201 {
+			t.Fatalf("%d %s %v", status, text, err)
+		}
+		if err := p.user("", how, who); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, text, err := b.send("PUT", late, []byte("late"), 4); status != 403 {
+			t.Errorf("an upload after %s: %d %s %v", how, status, text, err)
+		}
+		if status, _, text, err := b.send("GET", get, nil, 0); status != 200 || string(text) != "kept" {
+			t.Errorf("a download after %s: %d %s %v", how, status, text, err)
+		}
+	}
+}
+
 // H4: one slot is one file of the size it was given for; quotas hold exactly,
 // on disk too; what broke off is gone.
 func TestH4_slotsSizesAndQuotas(t *testing.T) {

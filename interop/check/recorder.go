@@ -36,6 +36,13 @@ func (r *Recorder) Acked(id string) { r.mark(id, func(s *Send) { s.Acked = true 
 // Refused notes an error for the sender.
 func (r *Recorder) Refused(id string) { r.mark(id, func(s *Send) { s.Refused = true }) }
 
+// WasRefused says whether the sender of a message got an error for it.
+func (r *Recorder) WasRefused(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sends[id] != nil && r.sends[id].Refused
+}
+
 func (r *Recorder) mark(id string, f func(*Send)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 func TestKill_atCall(t *testing.T) {
 	r := note(t, "F1", "SIGKILL at the Nth flush, file write or socket write under load (strace)")
 	rng := rand.New(rand.NewPCG(lot(t), 3))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: ownHost()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestKill_atCall(t *testing.T) {
 func TestKill_whileStarting(t *testing.T) {
 	r := note(t, "F1", "SIGKILL at the Nth write, flush, truncation or renaming of the recovery itself (strace)")
 	rng := rand.New(rand.NewPCG(lot(t), 4))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: ownHost()})
 	if err != nil {
 		t.Fatal(err)
 	}

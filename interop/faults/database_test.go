@@ -218,6 +218,32 @@ func TestDatabase_killed(t *testing.T) {
 	x.judge()
 }
 
+// HARDENING F6: PostgreSQL is down when the server is told to stop. It stops in order all the same, and what was
+// acknowledged is there, and reaches everybody, when both are back.
+func TestDatabase_goneAtShutdown(t *testing.T) {
+	r := note(t, "F6", "PostgreSQL killed under load, then the server told to stop; both started again")
+	pg, _, srv := onPostgres(t)
+	x := newTrial(t, r, srv, pg, 5*time.Minute)
+	pg.Kill()
+	wait(x.ctx, 500*time.Millisecond)
+	began := time.Now()
+	if err := srv.Stop(); err != nil {
+		t.Errorf("told to stop while the database is down: %v", err)
+	}
+	r.count(t, "the server stopped in order within %v", time.Since(began).Round(time.Millisecond))
+	if err := pg.Start(); err != nil {
+		t.Fatal(err)
+	}
+	next, err := server.Start(x.ctx, server.Options{Reuse: srv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Finish(t) })
+	x.srv = next
+	x.well()
+	x.judge()
+}
+
 // HARDENING F6: connections to PostgreSQL break at any point, also between a COMMIT
 // and its answer: the server must find out what became of it, and what is sent again is kept once.
 func TestDatabase_connectionsBreak(t *testing.T) {

@@ -110,7 +110,7 @@ func TestDisk_full(t *testing.T) {
 // ends; a new one is ready with everything acknowledged before.
 func TestDisk_flushFails(t *testing.T) {
 	r := note(t, "F3", "a flush fails with EIO (strace)")
-	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1"})
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: ownHost()})
 	if err != nil {
 		t.Fatal(err)
 	}

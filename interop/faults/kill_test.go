@@ -14,7 +14,7 @@ import (
 func TestKill_underLoad(t *testing.T) {
 	r := note(t, "F1", "SIGKILL at random moments under load")
 	rng := rand.New(rand.NewPCG(lot(t), 1))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Kind(*kind), Host: "127.77.0.1"})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Kind(*kind), Host: ownHost()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -172,11 +173,13 @@ func (p *person) tap(s *check.Session) func(*client.Node) bool {
 }
 
 // again sends what was never acknowledged: what the resumed server counted is
-// done, everything else goes out in its old order with its old ids.
+// done, everything else goes out in its old order with its old ids. What was answered with an error is done too, though
+// the acknowledgement behind it never came: sent again it would be another attempt, which may be kept.
 func (p *person) again() error {
 	if p.c.Resumed != nil {
 		p.settle()
 	}
+	p.unacked = slices.DeleteFunc(p.unacked, func(m pending) bool { return p.rec.WasRefused(m.id) })
 	for i := range p.unacked {
 		if err := p.send(&p.unacked[i]); err != nil {
 			p.dropped()

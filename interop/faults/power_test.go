@@ -1,8 +1,13 @@
 package faults
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,16 +27,20 @@ func powered(t *testing.T) (*disk, *server.Server) {
 			t.Error(err)
 		}
 	})
-	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.1", Dir: d.Dir})
+	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: ownHost(), Dir: d.Dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d, s
 }
 
-// dark cuts the power under the running server and brings it back.
+// dark cuts the power under the running server and brings it back. The server is stopped first, so that a flush that is
+// under way in the kernel at that moment is seen by nobody: ext4's shutdown may let it return 0 and forget what it was
+// for all the same (append 4 KiB, fdatasync, shut down: 5 of 37 times the last one promised was gone). A power cut ends promises
+// and disk in one instant.
 func dark(t *testing.T, d *disk, s *server.Server) {
 	t.Helper()
+	halt(t, s.Pid)
 	if err := d.cut(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +48,41 @@ func dark(t *testing.T, d *disk, s *server.Server) {
 	if err := d.restore(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// halt stops a process, and comes back when no thread of it can say anything any more: each is stopped, or inside a
+// system call that it will not come out of running.
+func halt(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for !halted(t, pid) {
+		if !wait(ctx, time.Millisecond) {
+			t.Fatalf("process %d did not stop within %v", pid, patience)
+		}
+	}
+}
+
+func halted(t *testing.T, pid int) bool {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("process %d has no threads: %v", pid, err)
+	}
+	for _, task := range tasks {
+		b, err := os.ReadFile(task)
+		if err != nil {
+			continue // it has ended
+		}
+		_, state, _ := bytes.Cut(b, []byte(") ")) // proc(5): the state stands behind the name
+		if len(state) == 0 || !bytes.ContainsRune([]byte("TtDZX"), rune(state[0])) {
+			return false
+		}
+	}
+	return true
 }
 
 // HARDENING F2: the power is cut under load. What was acknowledged had been

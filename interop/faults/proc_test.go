@@ -49,3 +49,10 @@ func descriptors(t testing.TB, pid int) int {
 	}
 	return len(d)
 }
+
+// ownHost is a loopback address that no other test process uses: while a server is down nobody else
+// gets the port that its clients come back to.
+func ownHost() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.77.%d.%d", pid>>8&255, 1+pid&255%254)
+}

@@ -78,6 +78,13 @@ func sender(t *testing.T, s *server.Server, who string) *client.Client {
 // reads only if it is told to, and never acknowledges.
 func stuck(t *testing.T, s *server.Server, who, resource, stanzas string, sm, reads bool) *client.Conn {
 	t.Helper()
+	conn, _ := stuckWith(t, s, who, resource, stanzas, sm, reads)
+	return conn
+}
+
+// stuckWith gives the id to resume it with, too.
+func stuckWith(t *testing.T, s *server.Server, who, resource, stanzas string, sm, reads bool) (conn *client.Conn, id string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := client.Authenticated(ctx, s.Options(who, resource))
@@ -98,6 +105,9 @@ func stuck(t *testing.T, s *server.Server, who, resource, stanzas string, sm, re
 		if n, err = conn.Next(); err != nil {
 			t.Fatal(err)
 		}
+		if n.Is("enabled", "") {
+			id = n.Get("id")
+		}
 	}
 	conn.Unlimited()
 	if reads {
@@ -107,7 +117,7 @@ func stuck(t *testing.T, s *server.Server, who, resource, stanzas string, sm, re
 			_ = tcp.SetReadBuffer(4096)
 		}
 	}
-	return conn
+	return conn, id
 }
 
 // archived reads a person's archive and says what of prefix-0 … prefix-(n-1) is not there once and in order.

@@ -28,34 +28,62 @@ type sent struct {
 	created bool // the server said 201
 }
 
+// spacious is a configuration whose quotas a test does not meet.
+const spacious = "[files]\nfiles_per_day = 1000000\nper_day = \"1024GiB\"\ntotal = \"1024GiB\""
+
 // HARDENING F1 and H4, for files: killed at random moments while files come in,
 // what was answered with 201 is there whole, everything else is whole or not
 // there, and nothing is left on disk that no file refers to.
 func TestUpload_killedInTheMiddle(t *testing.T) {
 	r := note(t, "F1", "SIGKILL at random moments while files are uploaded")
-	rng := rand.New(rand.NewPCG(lot(t), 2))
-	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.9",
-		Config: "[files]\nfiles_per_day = 1000000\nper_day = \"1024GiB\"\ntotal = \"1024GiB\""})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.9", Config: spacious})
 	if err != nil {
 		t.Fatal(err)
 	}
+	cutUploads(t, r, srv, *kills, 300<<10, func(s *server.Server) { s.Kill() })
+}
+
+// HARDENING F2, for files: the same when the power is cut, so that only what
+// was flushed, file and folder, is there afterwards.
+func TestUpload_powerCut(t *testing.T) {
+	r := note(t, "F2", "power cut while files are uploaded")
+	d, err := newDisk(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.9", Dir: d.Dir, Config: spacious})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutUploads(t, r, srv, *cuts, 20<<10, func(s *server.Server) { dark(t, d, s) })
+}
+
+// cutUploads ends the server n times while files of up to most bytes come in,
+// and compares.
+func cutUploads(t *testing.T, r *row, srv *server.Server, n, most int, end func(*server.Server)) {
+	rng := rand.New(rand.NewPCG(lot(t), 2))
 	defer func() { srv.Finish(t) }()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(*kills)*20*time.Second+3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n)*20*time.Second+3*time.Minute)
 	defer cancel()
 	tr := &http.Transport{TLSClientConfig: client.TLSConfig(server.Domain)}
 	defer tr.CloseIdleConnections()
 	web := &http.Client{Transport: tr, Timeout: time.Minute}
 	created, tried := 0, 0
 	kept := map[string]bool{} // contents that must be on disk
-	for i := range *kills {
-		batch := uploads(ctx, srv, web, rng)
-		wait(ctx, time.Duration(rng.IntN(400))*time.Millisecond)
-		srv.Kill()
+	for i := range n {
+		batch := uploads(ctx, srv, web, rng, most)
+		wait(ctx, time.Duration(100+rng.IntN(400))*time.Millisecond)
+		end(srv)
 		done := batch()
 		tr.CloseIdleConnections()
 		next, err := server.Start(ctx, server.Options{Reuse: srv})
 		if err != nil {
-			t.Fatalf("kill %d: restart: %v", i, err)
+			t.Fatalf("cut %d: restart: %v", i, err)
 		}
 		srv = next
 		for _, s := range done {
@@ -66,14 +94,67 @@ func TestUpload_killedInTheMiddle(t *testing.T) {
 		}
 		intact(ctx, t, srv, web, done, kept)
 	}
-	r.count(t, "%d kills, %d uploads tried, %d acknowledged", *kills, tried, created)
+	r.count(t, "%d times, %d uploads tried, %d acknowledged, all of them whole", n, tried, created)
 	if created == 0 || created == tried {
-		t.Errorf("%d of %d were acknowledged: the kills come too early or too late", created, tried)
+		t.Errorf("%d of %d were acknowledged: the cuts come too early or too late", created, tried)
 	}
 }
 
+// HARDENING F5, for files: a file there is no room for is refused as that, and
+// nothing of it stays; smaller ones and messages go on.
+func TestUpload_diskFull(t *testing.T) {
+	r := note(t, "F5", "a file larger than the room there is")
+	d, err := newDisk(96)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	srv, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Host: "127.77.0.9", Dir: d.Dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { srv.Finish(t) }()
+	dave, erin := pair(t, srv)
+	tr := &http.Transport{TLSClientConfig: client.TLSConfig(server.Domain)}
+	defer tr.CloseIdleConnections()
+	web := &http.Client{Transport: tr, Timeout: time.Minute}
+	for _, c := range []struct{ size, status int }{{1 << 20, http.StatusCreated}, {90 << 20, http.StatusInsufficientStorage}, {1<<20 + 1, http.StatusCreated}} {
+		s := &sent{content: bytes.Repeat([]byte("x"), c.size)}
+		put, err := s.slot(dave)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := http.NewRequest("PUT", "https://"+srv.HTTP+put, bytes.NewReader(s.content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := web.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != c.status {
+			t.Errorf("%d bytes: %d, want %d", c.size, res.StatusCode, c.status)
+		}
+		if err := dave.Send(chat(erin.JID, fmt.Sprint("after-", c.size), fmt.Sprint("after ", c.size))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := erin.Take(patience, func(n *client.Node) bool { return n.Body() == fmt.Sprint("after ", c.size) }); err != nil {
+			t.Errorf("a message after %d bytes: %v", c.size, err)
+		}
+	}
+	if left := strays(srv, nil); len(left) != 2 || !strings.HasPrefix(left[0], "blob/") || !strings.HasPrefix(left[1], "blob/") {
+		t.Errorf("on disk: %v", left)
+	}
+	r.count(t, "90 MiB on a disk of 96 refused with 507, nothing of it left; files and messages go on")
+}
+
 // uploads begins some; the function it returns waits for their ends.
-func uploads(ctx context.Context, srv *server.Server, web *http.Client, rng *rand.Rand) func() []*sent {
+func uploads(ctx context.Context, srv *server.Server, web *http.Client, rng *rand.Rand, most int) func() []*sent {
 	var mu sync.Mutex
 	var list []*sent
 	var running sync.WaitGroup
@@ -87,7 +168,7 @@ func uploads(ctx context.Context, srv *server.Server, web *http.Client, rng *ran
 			}
 			defer c.Close()
 			for ctx.Err() == nil {
-				s := &sent{content: make([]byte, 1+rng.IntN(300<<10))}
+				s := &sent{content: make([]byte, 1+rng.IntN(most))}
 				for i := range s.content {
 					s.content[i] = byte(rng.Uint32())
 				}
@@ -166,7 +247,7 @@ func intact(ctx context.Context, t *testing.T, srv *server.Server, web *http.Cli
 		}
 	}
 	if len(left) > 0 {
-		t.Errorf("on disk without a file: %v", left)
+		t.Fatalf("on disk without a file: %v", left)
 	}
 	for path := range kept {
 		if _, err := os.Stat(filepath.Join(srv.Data(), "files", path)); err != nil {

@@ -47,6 +47,7 @@ c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 certificates = %[2]q
 ssl = { certificate = %[8]q, key = %[9]q }
+%[11]s
 VirtualHost %[10]q
 `
 
@@ -73,7 +74,7 @@ func (s *Server) prosody(ctx context.Context, o Options) error {
 	conf := filepath.Join(s.Dir, "prosody.cfg.lua")
 	p := s.ports
 	text := fmt.Sprintf(prosodyConfig, filepath.Join(s.Dir, "prosody.pid"), data, filepath.Join(s.Dir, "prosody.log"),
-		p[0], p[1], p[2], p[3], cert, key, Domain)
+		p[0], p[1], p[2], p[3], cert, key, Domain, o.Prosody)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func writeProsodyData(dir string) error {
 			continue
 		}
 		var b strings.Builder
-		b.WriteString("return { [false] = { [\"version\"] = 1; };\n")
+		b.WriteString("return { [false] = { [\"version\"] = 1; [\"pending\"] = {}; };\n")
 		for _, f := range Friends {
 			if f != who {
 				fmt.Fprintf(&b, "[%q] = { [\"subscription\"] = \"both\"; [\"groups\"] = {}; };\n", f+"@"+Domain)

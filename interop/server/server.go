@@ -52,6 +52,8 @@ type Options struct {
 	Config string // more of the configuration, whole tables
 	Crowd  int    // so many people more: Name(0), Name(1) …
 
+	Prosody string // more of prosody's configuration, before its hosts
+
 	Wrap []string // a command in front of the binary's, which runs it: prlimit, strace
 	Keep bool     // keep the folder when the start fails
 }

@@ -78,3 +78,25 @@ func TestTable_sharesAndOrder(t *testing.T) {
 		t.Error(b.String())
 	}
 }
+
+func TestSort_logins(t *testing.T) {
+	for _, c := range []struct{ stack, step, kind string }{
+		{"crypto/internal/fips140/edwards25519/field.feMul crypto/ecdh.x25519ScalarMult crypto/tls.(*ecdhKeyExchange).serverSharedSecret crypto/tls.(*Conn).handshakeContext @edge.Handshake",
+			"TLS handshake", "cryptography"},
+		{"runtime.mallocgc runtime.newobject crypto/internal/fips140/sha256.New crypto/internal/fips140/tls13.ExpandLabel crypto/tls.(*Conn).handshakeContext @edge.Handshake", "TLS handshake", "allocation"},
+		{"crypto/tls.(*clientHelloMsg).unmarshal crypto/tls.(*Conn).readHandshake crypto/tls.(*Conn).handshakeContext @edge.Handshake", "TLS handshake", "the rest of TLS"},
+		{"internal/runtime/syscall/linux.Syscall6 syscall.write internal/poll.(*FD).Write @edge.(*Conn).Write crypto/tls.(*Conn).flush crypto/tls.(*Conn).handshakeContext @edge.Handshake",
+			"TLS handshake", "system calls: network"},
+		{"crypto/internal/fips140/sha256.blockSHANI crypto/hmac.New github.com/xdg-go/scram.(*ServerConversation).finalMsg @xmpp/sasl.(*scramExchange).Next @edge/c2s.onResponse @edge/c2s.(*Stream).take",
+			"SASL (SCRAM)", "cryptography"},
+		{"crypto/internal/fips140/aes/gcm.gcmAesEnc crypto/tls.(*Conn).Write @edge/c2s.(*outlet).put @edge/c2s.onHeader @edge/c2s.(*Stream).take", "stream headers, features", "cryptography"},
+		{"@im/route.(*Table).Bind @im/deliver.(*Path).Bind @edge/c2s.(*Stream).bind @edge/c2s.onBind", "bind, session", "our own code"},
+		{"@edge/c2s.(*link).farewell @edge/c2s.(*link).finish @edge/c2s.(*link).run", "end", "our own code"},
+		{"runtime.futex runtime.schedule runtime.mcall", "scheduler", "scheduler"},
+	} {
+		s := sample{frames: strings.Fields(strings.ReplaceAll(c.stack, "@", own))}
+		if step, kind := byStep(s), byLoginKind(s); step != c.step || kind != c.kind {
+			t.Errorf("%s: %s, %s; want %s, %s", c.stack, step, kind, c.step, c.kind)
+		}
+	}
+}

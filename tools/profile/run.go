@@ -21,13 +21,26 @@ import (
 // measured is what one run gave.
 type measured struct {
 	cpu, allocs []sample
-	seconds     float64 // CPU of the process while the messages were counted
-	messages    float64
-	bench       string // what the bench printed
+	seconds     float64 // CPU of the process while the units were counted
+	units       float64 // messages, or logins
+	bench       string  // what the bench printed
+}
+
+// counted is the line of the metrics page that counts a workload's units, and how many
+// between two looks tell that it has begun.
+type counted struct {
+	line  string
+	begun float64
+}
+
+func messages() counted { return counted{`parlance_stanzas_total{kind="message",verb="accept"}`, 200} }
+
+func loginsDone() counted {
+	return counted{`parlance_logins_total{mechanism="SCRAM-SHA-256",result="success"}`, 10}
 }
 
 // measure runs the bench and profiles the server for a while in the middle of it.
-func measure(ctx context.Context, bin string, bench []string, watch time.Duration) (m measured, err error) {
+func measure(ctx context.Context, bin string, bench []string, what counted, watch time.Duration) (m measured, err error) {
 	dir, err := os.MkdirTemp("", "profile")
 	if err != nil {
 		return m, err
@@ -45,7 +58,7 @@ func measure(ctx context.Context, bin string, bench []string, watch time.Duratio
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if err = m.profile(ctx, bin, dir, watch, ended); err != nil {
+	if err = m.profile(ctx, bin, dir, what, watch, ended); err != nil {
 		cancel()
 		return m, err
 	}
@@ -54,8 +67,8 @@ func measure(ctx context.Context, bin string, bench []string, watch time.Duratio
 	return m, err
 }
 
-// profile waits until messages flow and takes both profiles then.
-func (m *measured) profile(ctx context.Context, bin, dir string, watch time.Duration, ended <-chan error) error {
+// profile waits until units flow and takes both profiles then.
+func (m *measured) profile(ctx context.Context, bin, dir string, what counted, watch time.Duration, ended <-chan error) error {
 	var sock string
 	var before counters
 	tick := time.NewTicker(200 * time.Millisecond) // nobody tells when the bench begins to write
@@ -63,7 +76,7 @@ func (m *measured) profile(ctx context.Context, bin, dir string, watch time.Dura
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("profile: the bench ended before messages flowed: %w", err)
+			return fmt.Errorf("profile: the bench ended before anything flowed: %w", err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
@@ -72,11 +85,11 @@ func (m *measured) profile(ctx context.Context, bin, dir string, watch time.Dura
 			sock = find(dir)
 			continue
 		}
-		now, err := scrape(ctx, sock)
+		now, err := scrape(ctx, sock, what)
 		if err != nil {
 			continue // the server is starting or stopping
 		}
-		if before.messages > 0 && now.messages-before.messages >= 200 {
+		if before.units > 0 && now.units-before.units >= what.begun {
 			before = now
 			break
 		}
@@ -103,8 +116,8 @@ func (m *measured) profile(ctx context.Context, bin, dir string, watch time.Dura
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	after, err := scrape(ctx, sock)
-	m.messages, m.seconds = after.messages-before.messages, after.cpu-before.cpu
+	after, err := scrape(ctx, sock, what)
+	m.units, m.seconds = after.units-before.units, after.cpu-before.cpu
 	return errors.Join(err, <-errs, <-errs)
 }
 
@@ -131,9 +144,9 @@ func find(dir string) (sock string) {
 }
 
 // counters are the two numbers of the metrics page that are needed.
-type counters struct{ messages, cpu float64 }
+type counters struct{ units, cpu float64 }
 
-func scrape(ctx context.Context, sock string) (c counters, err error) {
+func scrape(ctx context.Context, sock string, what counted) (c counters, err error) {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", sock)
 	}}
@@ -151,7 +164,7 @@ func scrape(ctx context.Context, sock string) (c counters, err error) {
 	if err != nil {
 		return c, err
 	}
-	for to, name := range map[*float64]string{&c.messages: `parlance_stanzas_total{kind="message",verb="accept"}`, &c.cpu: "process_cpu_seconds_total"} {
+	for to, name := range map[*float64]string{&c.units: what.line, &c.cpu: "process_cpu_seconds_total"} {
 		m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(page)
 		if m == nil {
 			return c, fmt.Errorf("profile: no %s in the metrics", name)

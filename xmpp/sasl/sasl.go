@@ -45,9 +45,11 @@ type Failure struct {
 	Condition string
 	Text      string
 	Retry     time.Duration // when a new attempt makes sense; 0 if that is not known
-	Untried   bool          // no secret was looked at: it was no guess
 	Also      string        // what the peer may know more exactly: a condition of RFC 6120 §8.3.3
 	Cause     error         // never shown to the peer
+	// Untried: it ended at the kind of channel binding. Nobody was named and no
+	// proof was looked at, so that it is no attempt at a password.
+	Untried bool
 }
 
 func (f *Failure) Error() string {

@@ -79,8 +79,6 @@ func (x *scramExchange) first(ctx context.Context, msg string) ([]byte, bool, er
 	}
 	data, f := x.bind(h)
 	if f != nil {
-		// Clients that know tls-unique alone try every -PLUS and then every SCRAM
-		// with "y", before the mechanism they can do.
 		f.Untried = true
 		return x.refuse(f)
 	}

@@ -12,6 +12,9 @@ type Error struct {
 	Condition string // RFC 6120 §8.3.3
 	Text      string // what the person can do about it
 	App       *elem.Element
+	// About repeats what of the request the error is about, for clients that look
+	// for it there (RFC 6120 §8.3.1); nil: nothing is repeated.
+	About *elem.Element
 }
 
 func (e *Error) Error() string {

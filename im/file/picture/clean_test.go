@@ -173,6 +173,19 @@ func dirtyTail(rnd *rand.Rand) []byte {
 	return append(noise(rnd, 300), secret...)
 }
 
+// A WebP's header says what is there, before and after.
+func TestClean_webpHeaderAgrees(t *testing.T) {
+	w := aWebP(t, true)
+	for v, flags := range map[int]byte{0: 0x10, 1: 0x10, 6: 0x10 | webpExif} {
+		dirty := append([]byte{}, w[12:]...)
+		dirty[8] |= webpExif | webpXMP
+		out, _ := clean(t, riff(append(append(dirty, chunk("EXIF", exif(binary.LittleEndian, v))...), chunk("XMP ", []byte(secret))...)))
+		if out[20] != flags || int(binary.LittleEndian.Uint32(out[4:]))+8 != len(out) || bytes.Contains(out, []byte("EXIF")) != (v == 6) {
+			t.Errorf("orientation %d: flags %#x, want %#x; %d bytes, says %d", v, out[20], flags, len(out), binary.LittleEndian.Uint32(out[4:])+8)
+		}
+	}
+}
+
 func TestClean_progressiveAndCutOff(t *testing.T) {
 	j := aJPEG(t, 64, 64)
 	dirty := jpegWith(j, segment(0xFE, []byte(secret)), nil)

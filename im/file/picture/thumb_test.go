@@ -84,7 +84,8 @@ func TestMake_decompressionBombs(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"png": bomb(t, 30000, 30000), "png at the format's end": bomb(t, 1<<31-1, 1<<31-1), "webp": huge,
 		"jpeg": sof(t, 0xC0, 65535, 65535), "progressive within the pixels": sof(t, 0xC2, 4000, 4000),
-		"gif": append([]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x08"), make([]byte, 100)...),
+		"a little more than the pixels": sof(t, 0xC0, 5100, 5100),
+		"gif":                           append([]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x08"), make([]byte, 100)...),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -95,6 +96,24 @@ func TestMake_decompressionBombs(t *testing.T) {
 		}
 		if got := after.TotalAlloc - before.TotalAlloc; got > 2<<20 {
 			t.Errorf("%s: %d bytes allocated", name, got)
+		}
+	}
+}
+
+// A progressive JPEG holds its coefficients to the end: it costs several times
+// what another of its size does.
+func TestCost_table(t *testing.T) {
+	m := NewMaker(Limits{})
+	for name, c := range map[string]struct {
+		b      []byte
+		format Format
+		each   int64
+	}{
+		"jpeg": {sof(t, 0xC0, 1000, 1000), JPEG, 4}, "progressive": {sof(t, 0xC2, 1000, 1000), JPEG, 16}, "png": {bomb(t, 1000, 1000), PNG, 4},
+	} {
+		got, err := m.cost(bytes.NewReader(c.b), codecs[c.format], c.format)
+		if want := c.each*1_000_000 + 1<<20; got != want || err != nil {
+			t.Errorf("%s: %d %v, want %d", name, got, err, want)
 		}
 	}
 }

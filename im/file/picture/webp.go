@@ -32,9 +32,12 @@ func (p *Plan) webp() error {
 	f := newFollow(p.src, 12, end)
 	for pixels := false; f.at < end; {
 		begin := f.at
+		if pixels && end-begin < 8 {
+			break // crumbs
+		}
 		var c [8]byte
 		if err := f.read(c[:]); err != nil {
-			return p.cut(pixels, err)
+			return notWhole(err)
 		}
 		kind, n := string(c[:4]), int64(binary.LittleEndian.Uint32(c[4:]))
 		switch {
@@ -48,7 +51,7 @@ func (p *Plan) webp() error {
 			continue
 		case kind == "EXIF" && n <= exifMost:
 			if err := p.webpExif(f, begin, n); err != nil {
-				return p.cut(pixels, err)
+				return notWhole(err)
 			}
 			continue
 		}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/parlance-im/parlance/admin/api"
+	"github.com/parlance-im/parlance/admin/command"
+	"github.com/parlance-im/parlance/admin/transfer"
+	"github.com/parlance-im/parlance/feature/vcard"
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/block"
+	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/sasl"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// portable is XEP-0227, which is files and no protocol.
+func portable() im.Feature {
+	return im.Feature{Name: "transfer", Specs: []im.Spec{{ID: "XEP-0227", Version: "1.1", Status: "partial",
+		Note: "parlance export and import: accounts, rosters, requests, cards, archives, offline messages; no privacy lists, private storage or PEP yet"}}}
+}
+
+// OpenData opens the data set of a stopped server for `parlance export` and `parlance import`.
+func OpenData(ctx context.Context, p command.Place) (transfer.Data, command.Closer, error) {
+	cfg, err := Load(p.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Data != "" {
+		cfg.Data = p.Data
+	}
+	if p.Domain != "" {
+		cfg.Domain = p.Domain
+	}
+	if client, err := api.Dial(ctx, cfg.AdminSocket()); err == nil {
+		client.Close()
+		return nil, nil, fmt.Errorf("a server runs on %s: stop it first", cfg.Data)
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("server: data folder: %w", err)
+	}
+	c, err := openCore(ctx, cfg, Options{Log: slog.New(slog.DiscardHandler)}, accountConfig(cfg))
+	if err != nil {
+		return nil, nil, err
+	}
+	return carried{c}, c.run(ctx), nil
+}
+
+// carried is a core as an export and an import see it.
+type carried struct{ c *core }
+
+func (d carried) Host() jid.JID { return d.c.domain }
+
+func (d carried) Accounts(ctx context.Context, after string, n int) ([]account.Account, error) {
+	return d.c.accounts.List(ctx, after, n)
+}
+
+func (d carried) Keys(ctx context.Context, who jid.JID) (map[sasl.Hash]sasl.Keys, error) {
+	return account.Keys(ctx, d.c.accounts, who)
+}
+
+func (d carried) Roster(ctx context.Context, owner jid.JID) ([]roster.Item, []roster.Waiting, error) {
+	items, _, err := d.c.rosters.Roster(ctx, owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	pending, err := d.c.rosters.Pending(ctx, owner)
+	return items, pending, err
+}
+
+// Parts are vCard and block list.
+func (d carried) Parts(ctx context.Context, owner jid.JID) (out []*elem.Element, err error) {
+	card, err := vcard.Card(ctx, d.c.db, owner)
+	if err != nil {
+		return nil, err
+	}
+	if card != nil {
+		e, err := elem.Parse(card)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	blocked, err := d.c.blocks.List(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	if len(blocked) > 0 {
+		list := elem.New(block.Space, "blocklist")
+		for _, j := range blocked {
+			list.Add(elem.New(block.Space, "item", "jid", j.String()))
+		}
+		out = append(out, list)
+	}
+	return out, nil
+}
+
+func (d carried) Archive(ctx context.Context, owner jid.JID, after session.Pos, n int) ([]archive.Kept, error) {
+	p, err := d.c.archive.Read(ctx, archive.Query{Owner: owner, After: after, Max: n})
+	return p.Messages, err
+}
+
+func (d carried) Waiting(ctx context.Context, owner jid.JID, after session.Pos, n int) ([]archive.Kept, error) {
+	return d.c.archive.Waiting(ctx, owner, after, d.c.archive.Last(), n)
+}
+
+func (d carried) AddAccount(ctx context.Context, r account.Restored) (bool, error) {
+	return account.Restore(ctx, d.c.accounts, r)
+}
+
+func (d carried) SetRoster(ctx context.Context, owner jid.JID, items []roster.Item, pending []roster.Waiting) error {
+	return d.c.rosters.Restore(ctx, owner, items, pending)
+}
+
+func (d carried) SetPart(ctx context.Context, owner jid.JID, part *elem.Element) (known bool, err error) {
+	switch {
+	case part.Space == "vcard-temp" && part.Local == "vCard":
+		return true, vcard.SetCard(ctx, d.c.db, owner, part)
+	case part.Space == block.Space && part.Local == "blocklist":
+		var list []jid.JID
+		for _, c := range part.Children {
+			if j, err := jid.Parse(c.Attr("jid")); err == nil && c.Local == "item" && j.Bare() != owner {
+				list = append(list, j)
+			}
+		}
+		err := d.c.blocks.Block(ctx, owner, list, nil)
+		if full, ok := errors.AsType[*stanza.Error](err); ok {
+			return true, fmt.Errorf("block list of %s: %w", owner, full)
+		}
+		return true, err
+	}
+	return false, nil
+}
+
+func (d carried) Keep(ctx context.Context, list []deliver.Restored) error {
+	return d.c.path.Restore(ctx, list)
+}
