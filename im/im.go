@@ -83,10 +83,12 @@ type Feature struct {
 	HostFeatures    []string
 	AccountFeatures []string
 	Identities      []Identity // of the host
-	IQ              []Route
-	HTTP            []HTTPRoute
-	Commands        []Command // ad-hoc commands of the host
-	Migrations      fs.FS     // dated *.sql files; nil if it owns no table
+	// AccountIdentities are announced beside account/registered.
+	AccountIdentities []Identity
+	IQ                []Route
+	HTTP              []HTTPRoute
+	Commands          []Command // ad-hoc commands of the host
+	Migrations        fs.FS     // dated *.sql files; nil if it owns no table
 	// Start runs until ctx ends; nil if there is nothing to run.
 	Start func(ctx context.Context) error
 }

@@ -86,6 +86,10 @@ type Limits struct {
 	UnackedBytes        Size     `toml:"unacked_bytes" doc:"Bytes of these held in memory. Messages that are in the archive are given back to it beyond 32 KiB and count 24 bytes each."`
 	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
+	PersonalNodes       int      `toml:"personal_nodes" doc:"Pubsub nodes of one account (XEP-0163)."`
+	PersonalItems       int      `toml:"personal_items" doc:"Items of one such node."`
+	PersonalItemBytes   Size     `toml:"personal_item_bytes" doc:"One item."`
+	PersonalBytes       Size     `toml:"personal_bytes" doc:"All items of one account."`
 }
 
 // Log says what is written to standard error.
@@ -151,6 +155,10 @@ func Default() *Config {
 			UnackedBytes:        1 * MiB,
 			ResumeWindow:        Duration(10 * time.Minute),
 			HibernatingSessions: 10,
+			PersonalNodes:       500,
+			PersonalItems:       5000,
+			PersonalItemBytes:   192 * KiB,
+			PersonalBytes:       32 * MiB,
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},

@@ -196,6 +196,8 @@ func (c *Config) checkLimits(p *Problems) {
 		{"limits.pre_auth_memory", l.PreAuthMemory, 1 * MiB, 16 * GiB},
 		{"limits.stanza_bytes", l.StanzaBytes, 10000, 16 * MiB},
 		{"limits.unacked_bytes", l.UnackedBytes, 64 * KiB, 64 * MiB},
+		{"limits.personal_item_bytes", l.PersonalItemBytes, 16 * KiB, 512 * KiB},
+		{"limits.personal_bytes", l.PersonalBytes, 1 * MiB, 1024 * MiB},
 	}
 	for _, s := range sizes {
 		if s.v < s.min || s.v > s.max {
@@ -212,6 +214,8 @@ func (c *Config) checkLimits(p *Problems) {
 	between(p, "limits.sessions_per_account", l.SessionsPerAccount, 1, 10_000)
 	between(p, "limits.unacked_stanzas", l.UnackedStanzas, 10, 100_000)
 	between(p, "limits.hibernating_sessions", l.HibernatingSessions, 0, 1000)
+	between(p, "limits.personal_nodes", l.PersonalNodes, 20, 10_000)
+	between(p, "limits.personal_items", l.PersonalItems, 100, 100_000)
 }
 
 func (c *Config) checkLog(p *Problems) {

@@ -123,6 +123,10 @@ func TestCheck_findsEachProblem(t *testing.T) {
 		{"limits.pre_auth_bytes", func(c *Config) { c.Limits.PreAuthBytes = 9999 }},
 		{"limits.stanza_depth", func(c *Config) { c.Limits.StanzaDepth = 1001 }},
 		{"limits.hibernating_sessions", func(c *Config) { c.Limits.HibernatingSessions = -1 }},
+		{"limits.personal_nodes", func(c *Config) { c.Limits.PersonalNodes = 0 }},
+		{"limits.personal_items", func(c *Config) { c.Limits.PersonalItems = 1 }},
+		{"limits.personal_item_bytes", func(c *Config) { c.Limits.PersonalItemBytes = 1 }},
+		{"limits.personal_bytes", func(c *Config) { c.Limits.PersonalBytes = 1 }},
 		{"log.level", func(c *Config) { c.Log.Level = "loud" }},
 		{"log.format", func(c *Config) { c.Log.Format = "xml" }},
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parlance-im/parlance/feature/avatar"
 	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
@@ -17,6 +18,7 @@ import (
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
+	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/route"
@@ -46,6 +48,8 @@ type core struct {
 	notices  *serviceadmin.Notices
 	stopping *stopping
 	presence *presence.Flow
+	personal *pep.Flow
+	avatars  *avatar.Avatars
 	archive  *archive.Archive
 	witness  *archive.Witness
 	ledger   *archive.Ledger
@@ -143,6 +147,8 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
 		}
 		c.blocks.Drop(who)
+		c.personal.Nodes().Drop(who)
+		c.avatars.Drop(who)
 	})
 	return nil
 }
@@ -172,6 +178,8 @@ func (c *core) people() deliver.Judge {
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
 		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
 	})
+	c.personal = pep.New(c.personalConfig(judge))
+	c.avatars = avatar.New(c.personal, func(who jid.JID) bool { return c.routes.Sessions(who) != nil })
 	return judge
 }
 
@@ -179,8 +187,8 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	c.features, c.caps = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
-		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{c.arrivals(), c},
-		Accounts: c.accounts, Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
+		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
+		Accounts: c.accounts, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features, Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
 	return err
@@ -196,7 +204,8 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 4) // ledger, index, visits, known devices
+	behind := make(chan error, 5) // ledger, index, visits, known devices, personal services
+	go func() { behind <- c.personal.Run(behindCtx) }()
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()

@@ -5,9 +5,13 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/feature/adhoc"
+	"github.com/parlance-im/parlance/feature/avatar"
+	"github.com/parlance-im/parlance/feature/bookmark"
 	"github.com/parlance-im/parlance/feature/disco"
+	"github.com/parlance-im/parlance/feature/displayed"
 	"github.com/parlance-im/parlance/feature/last"
 	"github.com/parlance-im/parlance/feature/ping"
+	"github.com/parlance-im/parlance/feature/private"
 	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/feature/setup"
 	clock "github.com/parlance-im/parlance/feature/time"
@@ -21,7 +25,9 @@ import (
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/file"
+	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/presence"
+	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
@@ -34,16 +40,21 @@ import (
 func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
+		avatar.Feature(),
 		block.Feature(c.blocks, c.presence),
+		bookmark.Feature(),
 		carbon.Feature(),
 		deliver.Feature(),
+		displayed.Feature(),
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
 			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
+		pep.Feature(c.personal),
 		ping.Feature(),
+		private.Feature(c.db, map[elem.Name]private.Mount{bookmark.Storage(): bookmark.Private{Personal: c.personal}}),
 		roster.Feature(c.rosters, c.presence),
 		setup.Feature(c.accounts, c.domain.Domain(), c.log),
 		clock.Feature(time.Now),
-		vcard.Feature(c.db),
+		vcard.Feature(c.db, c.avatars),
 		version.Feature(v),
 		serviceadmin.Feature(c.administration()),
 		registration(c).Feature(),
@@ -58,7 +69,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Forms: forms, Items: items})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 
@@ -71,6 +82,8 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		vcard.Migrations(),
+		pubsub.Migrations(),
+		private.Migrations(),
 		file.Migrations(),
 		visit.Migrations(),
 		serviceadmin.Migrations(),
@@ -81,7 +94,7 @@ func migrations() []store.Migrations {
 // and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

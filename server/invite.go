@@ -7,6 +7,7 @@ import (
 	"github.com/parlance-im/parlance/feature/register"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -57,7 +58,7 @@ func (c *core) befriend(ctx context.Context, a, b jid.JID) error {
 // welcoming is presence with invitations: a request that shows one is granted by
 // the server for who has given it, and asked back (XEP-0379 §3.5).
 type welcoming struct {
-	arrivals
+	deliver.Presence
 	c *core
 }
 
@@ -69,7 +70,7 @@ func (w welcoming) Subscription(ctx context.Context, s *session.Session, st *sta
 		}
 		// XEP-0379 §4.1: what is wrong with it does not matter, the request is one as any other.
 	}
-	return w.Flow.Subscription(ctx, s, st)
+	return w.Presence.Subscription(ctx, s, st)
 }
 
 // shown is the token of an invitation.

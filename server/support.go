@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/pep"
 )
 
 // edgeFeature is what the edges and the vocabulary implement; they have no IQ
@@ -56,6 +57,7 @@ type Support struct {
 // specifications' names.
 func Supported() []Support {
 	c := &core{cfg: Default(), log: slog.New(slog.DiscardHandler)}
+	c.personal = pep.New(pep.Config{})
 	all, _ := features(c, "")
 	by := map[string]*Support{}
 	for _, f := range append(all, edgeFeature()) {

@@ -27,12 +27,21 @@ type Config struct {
 	Guest func(who jid.JID) bool
 	// Nodes knows the host's nodes beside that of its capabilities; nil: there are none.
 	Nodes Nodes
+	// Personal answers for what an account has below itself; nil: nothing.
+	Personal Personal
 }
 
 // Nodes answers for nodes of the host; ok is false if it does not know one.
 type Nodes interface {
 	NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error)
 	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
+}
+
+// Personal is accounts' pubsub nodes (XEP-0060 §5); im/pubsub meets it.
+type Personal interface {
+	NodeInfo(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
+	// NodeItems lists the nodes with node "".
+	NodeItems(ctx context.Context, owner, asker jid.JID, node string) (*elem.Element, error)
 }
 
 // Disco holds the answers.
@@ -42,11 +51,12 @@ type Disco struct {
 	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
 	nodes         Nodes
 	guest         func(who jid.JID) bool
+	personal      Personal
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, guest: c.Guest}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -58,6 +68,9 @@ func New(c Config) *Disco {
 		d.account.Features = append(d.account.Features, f.AccountFeatures...)
 		for _, id := range f.Identities {
 			d.host.Identities = append(d.host.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
+		}
+		for _, id := range f.AccountIdentities {
+			d.account.Identities = append(d.account.Identities, vocab.Identity{Category: id.Category, Type: id.Type, Name: id.Name})
 		}
 	}
 	d.host.Features = sorted(d.host.Features)
@@ -150,8 +163,11 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
-		return nil, stanza.Fail("item-not-found", "there is no such node")
+	if node := q.Payload.Attr("node"); node != "" {
+		if d.personal == nil {
+			return nil, stanza.Fail("item-not-found", "there is no such node")
+		}
+		return d.personal.NodeInfo(ctx, q.To.Bare(), q.From.Bare(), node)
 	}
 	if d.guest != nil && d.guest(q.To.Bare()) {
 		info := d.account
@@ -165,7 +181,11 @@ func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, erro
 	if err := d.visible(ctx, q); err != nil {
 		return nil, err
 	}
-	if q.Payload.Attr("node") != "" {
+	node := q.Payload.Attr("node")
+	if d.personal != nil {
+		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
+	}
+	if node != "" {
 		return nil, stanza.Fail("item-not-found", "there is no such node")
 	}
 	return elem.New(vocab.ItemsSpace, "query"), nil

@@ -159,3 +159,41 @@ func TestDisco_errors(t *testing.T) {
 		}
 	}
 }
+
+// nodes is an account with one node.
+type nodes struct{}
+
+func (nodes) NodeInfo(_ context.Context, owner, asker jid.JID, node string) (*elem.Element, error) {
+	if node != "urn:n" {
+		return nil, stanza.Fail("item-not-found", "")
+	}
+	return elem.New(vocab.InfoSpace, "query", "node", node, "owner", owner.String(), "asker", asker.String()), nil
+}
+
+func (nodes) NodeItems(_ context.Context, owner, _ jid.JID, node string) (*elem.Element, error) {
+	return elem.New(vocab.ItemsSpace, "query").Add(elem.New(vocab.ItemsSpace, "item", "jid", owner.String(), "node", node+"?")), nil
+}
+
+// XEP-0163 §6: an account announces what it is beside an account, and its nodes
+// answer for themselves, to those who may see that there is an account.
+func TestDisco_nodes(t *testing.T) {
+	d := New(Config{Name: "Acme", Personal: nodes{},
+		Features: []im.Feature{{AccountIdentities: []im.Identity{{Category: "pubsub", Type: "pep"}}}},
+		MaySee:   func(_ context.Context, owner, _ jid.JID) (bool, error) { return owner == bob, nil }})
+	out, err := ask(t, d, vocab.InfoSpace, im.ToSelf, alice.Bare(), "")
+	if err != nil || len(out.Children) < 2 || out.Children[1].Attr("category") != "pubsub" || out.Children[1].Attr("type") != "pep" {
+		t.Fatalf("%v %v", out, err)
+	}
+	if out, err = ask(t, d, vocab.InfoSpace, im.ToAccount, bob, "urn:n"); err != nil || out.Attr("owner") != bob.String() || out.Attr("asker") != alice.Bare().String() {
+		t.Errorf("%v %v", out, err)
+	}
+	if out, err = ask(t, d, vocab.ItemsSpace, im.ToAccount, bob, ""); err != nil || len(out.Children) != 1 {
+		t.Errorf("%v %v", out, err)
+	}
+	for _, space := range []string{vocab.InfoSpace, vocab.ItemsSpace} {
+		var se *stanza.Error
+		if _, err := ask(t, d, space, im.ToAccount, carol, "urn:n"); !errors.As(err, &se) || se.Condition != "service-unavailable" {
+			t.Errorf("a stranger: %v", err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package vcard
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -21,6 +22,11 @@ var (
 
 func ask(t *testing.T, db *store.DB, typ stanza.Type, from, to jid.JID, card string) (*elem.Element, error) {
 	t.Helper()
+	return askWith(t, db, nil, typ, from, to, card)
+}
+
+func askWith(t *testing.T, db *store.DB, photos Photos, typ stanza.Type, from, to jid.JID, card string) (*elem.Element, error) {
+	t.Helper()
 	scope := im.ToAccount
 	if from.Bare() == to {
 		scope = im.ToSelf
@@ -29,7 +35,7 @@ func ask(t *testing.T, db *store.DB, typ stanza.Type, from, to jid.JID, card str
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range Feature(db).IQ {
+	for _, r := range Feature(db, photos).IQ {
 		if r.Scope&scope != 0 && r.Type == typ && r.Space == p.Space && r.Local == p.Local {
 			return r.Handle(t.Context(), &im.IQ{Type: typ, From: from, To: to, Payload: p, Raw: []byte(card)})
 		}
@@ -94,4 +100,62 @@ func TestVCard_storeFails(t *testing.T) {
 			t.Errorf("%s: %v; want an unexpected error, whose details stay in the log", typ, err)
 		}
 	}
+}
+
+// album keeps one picture, which only its owner and bob see.
+type album struct{ data string }
+
+func (a *album) Photo(_ context.Context, owner, asker jid.JID) (string, string, error) {
+	if asker.Bare() != owner && asker.Bare() != bob.Bare() || a.data == "" {
+		return "", "", nil
+	}
+	return "image/png", a.data, nil
+}
+
+func (a *album) SetPhoto(_ context.Context, _, _ jid.JID, data string) (bool, error) {
+	if data == "bad" {
+		return false, nil
+	}
+	a.data = data
+	return true, nil
+}
+
+// XEP-0398 §3: the picture is kept elsewhere, and shown to whoever may see it.
+func TestVCard_photos(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *store.DB) {
+		if err := db.Migrate(t.Context(), []store.Migrations{Migrations()}); err != nil {
+			t.Fatal(err)
+		}
+		a := &album{}
+		carol := jid.MustParse("carol@x.test/1")
+		set := func(card string) {
+			t.Helper()
+			if _, err := askWith(t, db, a, stanza.Set, alice, alice.Bare(), card); err != nil {
+				t.Fatal(err)
+			}
+		}
+		get := func(who jid.JID) string {
+			t.Helper()
+			e, err := askWith(t, db, a, stanza.Get, who, alice.Bare(), empty)
+			if err != nil {
+				return err.Error()
+			}
+			return e.String()
+		}
+		const photo = `<PHOTO><TYPE>image/png</TYPE><BINVAL>AAAA</BINVAL></PHOTO>`
+		set(`<vCard xmlns='vcard-temp'>` + photo + `<FN>Alice</FN></vCard>`)
+		for who, want := range map[jid.JID]string{alice: `<FN>Alice</FN>` + photo, bob: `<FN>Alice</FN>` + photo, carol: `<FN>Alice</FN>`} {
+			if got := get(who); got != `<vCard xmlns='vcard-temp'>`+want+`</vCard>` {
+				t.Errorf("%s: %s", who, got)
+			}
+		}
+		set(`<vCard xmlns='vcard-temp'><PHOTO><BINVAL>bad</BINVAL></PHOTO></vCard>`) // no picture: as it was written
+		if got := get(carol); got != `<vCard xmlns='vcard-temp'><PHOTO><BINVAL>bad</BINVAL></PHOTO></vCard>` {
+			t.Errorf("%s", got)
+		}
+		set(`<vCard xmlns='vcard-temp'><FN>Alice</FN></vCard>`)
+		if got := get(bob); a.data != "" || got != `<vCard xmlns='vcard-temp'><FN>Alice</FN></vCard>` {
+			t.Errorf("taken away: %q %s", a.data, got)
+		}
+	})
 }

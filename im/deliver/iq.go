@@ -51,7 +51,10 @@ func (p *Path) forward(st *stanza.Stanza) error {
 // answer asks the handler that claims the payload.
 func (p *Path) answer(ctx context.Context, s *session.Session, st *stanza.Stanza, to jid.JID, scope im.Scope) error {
 	if st.Type != stanza.Get && st.Type != stanza.Set {
-		return nil // a result or an error for a push of ours
+		if scope == im.ToSelf && p.cfg.Answered != nil {
+			p.cfg.Answered(ctx, s, st) // what it makes nothing of was for a push of ours
+		}
+		return nil
 	}
 	k := st.Kids[0]
 	h := p.handlers[handlerKey{scope, st.Type, k.Space, k.Local}]

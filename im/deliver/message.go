@@ -50,6 +50,12 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 	in.p.countAccept(st, err)
 	if st.Kind == stanza.Message {
 		in.n++
+		if err == nil && in.p.cfg.Aside != nil {
+			var rest *stanza.Stanza
+			if rest, err = in.p.cfg.Aside(ctx, in.s, st); err == nil {
+				st = rest
+			}
+		}
 		if err != nil {
 			in.p.reply(in.s, st, in.p.asError(err, st))
 			return nil

@@ -35,7 +35,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed but Meter and Trace.
+// Config is what the path runs on. All fields are needed but Answered, Aside, Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -45,10 +45,16 @@ type Config struct {
 	Accounts Accounts
 	Local    func(domain string) bool
 	Features []im.Feature
-	Log      *slog.Logger
-	Now      func() time.Time
-	Meter    *meter.Meter
-	Trace    *trace.Tracer
+	// Answered is told of results and errors sessions send to their own account, in
+	// answer to requests made in its name; nil: nobody asks any.
+	Answered func(ctx context.Context, s *session.Session, st *stanza.Stanza)
+	// Aside takes out of a message what is for its sender's own account, before it is
+	// judged; nil: nothing is (XEP-0490 §4.5.3).
+	Aside func(ctx context.Context, s *session.Session, st *stanza.Stanza) (*stanza.Stanza, error)
+	Log   *slog.Logger
+	Now   func() time.Time
+	Meter *meter.Meter
+	Trace *trace.Tracer
 	// Window is how long a session can be resumed, Hibernating how many
 	// sessions of an account may wait for that (HARDENING §0).
 	Window      time.Duration

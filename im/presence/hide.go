@@ -1,8 +1,11 @@
 package presence
 
 import (
+	"context"
+
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // Hide makes the owner look offline to those for whom who answers true
@@ -79,4 +82,26 @@ func (f *Flow) reveal(contact, owner jid.JID, who func(jid.JID) bool) {
 			}
 		}
 	}
+}
+
+// Revise changes the present presence of an account's available sessions and
+// tells those who see it, as if each had sent it anew (XEP-0398 §4: a new
+// picture). change returns nil where nothing changes; it must not alter what it
+// gets, and is called under a lock.
+func (f *Flow) Revise(ctx context.Context, account jid.JID, change func(*stanza.Stanza) *stanza.Stanza) error {
+	return f.with(ctx, account, func(rel *roster.Relations) {
+		for _, s := range f.cfg.Routes.Sessions(account) {
+			p := s.Presence()
+			if !p.Available {
+				continue
+			}
+			next := change(p.Stanza)
+			if next == nil {
+				continue
+			}
+			p.Stanza = next
+			s.SetPresence(p)
+			f.broadcast(rel, next)
+		}
+	})
 }

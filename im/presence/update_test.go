@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/store/storetest"
+	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
+	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // RFC 6121 §4.2 to §4.5 for two contacts and two resources.
@@ -290,5 +293,35 @@ func TestUpdate_rostersThatDisagree(t *testing.T) {
 		a := w.bind("alice/a")
 		a.must(a.says(`<presence/>`))
 		a.want("bob does not show himself", "alice/a available")
+	})
+}
+
+// XEP-0398 §4: a presence that is changed from within reaches whoever sees it, of
+// available sessions only, and later probes find the new one.
+func TestRevise_tellsSubscribers(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.friends([2]jid.JID{alice, bob})
+		a, b := w.online("alice/a"), w.online("bob/b")
+		quiet := w.bind("alice/quiet")
+		a.got()
+		err := w.Revise(context.Background(), alice, func(st *stanza.Stanza) *stanza.Stanza {
+			next := *st
+			return next.Add(elem.New(stanza.Space, "status").SetText("new"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.want("a contact", "alice/a available new")
+		a.want("itself", "alice/a available new")
+		quiet.want("not available")
+		c := w.online("alice/c")
+		c.must(c.says(`<presence/>`))
+		b.got()
+		b.must(b.says(`<presence to="alice@acme.test/a" type="probe"/>`))
+		b.want("a probe", "alice/a available new")
+		if err := w.Revise(context.Background(), alice, func(*stanza.Stanza) *stanza.Stanza { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		b.want("nothing changed")
 	})
 }

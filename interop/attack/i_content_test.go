@@ -170,9 +170,9 @@ func TestI7_retractionKeepsEvidence(t *testing.T) {
 	}
 }
 
-// I8, as far as the server goes: it keeps nothing of what clients say about
-// their capabilities, so that there is nothing to poison: it asks nobody, and
-// relays what was announced as it was. Its own hash is right.
+// I8: announcements are relayed as they were, whoever is asked about a client is
+// that client, and what a hash stands for is believed only of an answer that
+// hashes to it (XEP-0115 §5.4).
 func TestI8_capsPoisoning(t *testing.T) {
 	t.Parallel()
 	p := target(t)
@@ -211,11 +211,14 @@ func TestI8_capsPoisoning(t *testing.T) {
 		}
 	}
 	for _, n := range heard(t, a) {
-		if n.Name.Local == "iq" && n.Get("type") == "get" {
+		if n.Is("iq", "get") && n.Kid(discoInfo, "query") != nil {
 			asked++
-			t.Errorf("the server asked for capabilities: %s", n)
+			if n.Get("from") != bare(a.Opt.User) {
+				t.Errorf("asked in somebody else's name: %s", n)
+			}
 		}
 	}
+	p.poison(t, a)
 	// What others ask about a goes to a; the server answers for nobody's client.
 	id := client.Token()
 	if err := b.Send("<iq type='get' id='" + id + "' to='" + a.JID + "'><query xmlns='http://jabber.org/protocol/disco#info' node='https://x.test#1.0'/></iq>"); err != nil {
@@ -225,4 +228,32 @@ func TestI8_capsPoisoning(t *testing.T) {
 		t.Errorf("a question about a's capabilities did not reach a: %v", err)
 	}
 	t.Logf("%d false announcements, %d questions of the server", len(announced), asked)
+}
+
+// poison answers for a hash with what it does not stand for: nobody else's client
+// is taken for that.
+func (p *place) poison(t *testing.T, a *client.Client) {
+	t.Helper()
+	const node, bait = "urn:m5:i8", "urn:m5:bait"
+	caps := capsOf(node)
+	if err := a.Send("<presence>" + caps + "</presence>"); err != nil {
+		t.Fatal(err)
+	}
+	q, err := a.Take(patience, func(n *client.Node) bool { return n.Is("iq", "get") && n.Kid(discoInfo, "query") != nil })
+	if err != nil {
+		t.Fatalf("nobody asked what the hash stands for: %v", err)
+	}
+	if err := a.Send("<iq type='result' id='" + q.Get("id") + "'>" + infoOf(bait) + "</iq>"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Fence(patience); err != nil {
+		t.Fatal(err)
+	}
+	victim := p.keen(t, p.person(t), "v", node)
+	for _, n := range []string{node, bait} {
+		publishes(t, victim.Client, n, "1")
+	}
+	if got := victim.heard(t); len(got) != 1 || got[0] != node+" 1" {
+		t.Errorf("poisoned: the victim hears of %q", got)
+	}
 }

@@ -5,7 +5,8 @@
 // Specifications, as far as each client knows them: RFC 6120 (STARTTLS, SASL),
 // XEP-0368 (direct TLS), RFC 7395 (WebSocket), RFC 6121 (presence, chat),
 // XEP-0184, XEP-0280, XEP-0313 with XEP-0059, XEP-0198 with resume, XEP-0363
-// with XEP-0447 (slixmpp, with aiohttp).
+// with XEP-0447 (slixmpp, with aiohttp); XEP-0163 with nicknames, avatars, bookmarks
+// and nodes of one's own (slix_pep.py).
 //
 // Each peer is a program that prints "ok STEP detail" or "FAIL STEP why" and
 // "done"; the Go test starts it and demands every step by name, so a step that

@@ -103,6 +103,16 @@ func TestPeers_slixmpp(t *testing.T) {
 	})
 }
 
+// TestPeers_slixmppPersonal is nicknames, avatars, bookmarks and nodes of one's own.
+func TestPeers_slixmppPersonal(t *testing.T) {
+	need(t, "/usr/bin/python3", "apt-get install python3")
+	steps := []string{"login", "disco", "nick", "last-item", "avatar", "avatar-in-vcard", "avatar-from-vcard", "bookmarks", "bookmarks-private", "manage"}
+	both(t, func(t *testing.T, s *server.Server) {
+		host, port := hostPort(t, s.C2S)
+		program(t, steps, ".", nil, "/usr/bin/python3", "slix_pep.py", host, port, server.Domain, server.Password)
+	})
+}
+
 // XEP-0363 by slixmpp, from discovery to the download by somebody else.
 func TestPeers_slixmppUpload(t *testing.T) {
 	if err := exec.Command("/usr/bin/python3", "-c", "import slixmpp, aiohttp").Run(); err != nil {

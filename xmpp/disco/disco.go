@@ -2,7 +2,10 @@ package disco
 
 import (
 	"crypto/sha1" // XEP-0115 §5.1 names it; nothing is protected by it here
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
+	"hash"
 	"slices"
 	"strings"
 
@@ -56,6 +59,26 @@ func (i Info) Element(node string) *elem.Element {
 func (i Info) Hash() string {
 	sum := sha1.Sum([]byte(i.verification()))
 	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// HashBy is Hash with another function, by its name in XEP-0300; ok is false if
+// it is not known here.
+func (i Info) HashBy(name string) (sum string, ok bool) {
+	var h hash.Hash
+	switch name {
+	case "sha-1":
+		h = sha1.New()
+	case "sha-256":
+		h = sha256.New()
+	case "sha-384":
+		h = sha512.New384()
+	case "sha-512":
+		h = sha512.New()
+	default:
+		return "", false
+	}
+	_, _ = h.Write([]byte(i.verification())) // never fails (hash.Hash)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil)), true
 }
 
 // verification is XEP-0115 §5.1: everything sorted, each part closed by "<".

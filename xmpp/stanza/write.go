@@ -116,3 +116,27 @@ func (s *Stanza) Add(e *elem.Element) *Stanza {
 		Outer: elem.Span{Start: start, End: end}, Inner: elem.Span{Start: end, End: end}})
 	return s
 }
+
+// Without is a copy, with room of its own, that lacks the direct children of that
+// name. Adding to it does not change s.
+func (s *Stanza) Without(space, local string) *Stanza {
+	out := *s
+	out.Content, out.Kids = make([]byte, 0, len(s.Content)+96), make([]Kid, 0, len(s.Kids)+1)
+	from := 0
+	for _, k := range s.Kids {
+		if k.Space == space && k.Local == local {
+			out.Content = append(out.Content, s.Content[from:k.Outer.Start]...)
+			from = k.Outer.End
+			if n := len(out.Content); n > 0 && out.Content[n-1] == ']' {
+				out.Content = append(out.Content, ' ') // XML 1.0 §2.4: as in Read
+			}
+			continue
+		}
+		shift := len(out.Content) - from
+		k.Outer.Start, k.Outer.End = k.Outer.Start+shift, k.Outer.End+shift
+		k.Inner.Start, k.Inner.End = k.Inner.Start+shift, k.Inner.End+shift
+		out.Kids = append(out.Kids, k)
+	}
+	out.Content = append(out.Content, s.Content[from:]...)
+	return &out
+}

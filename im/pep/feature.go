@@ -1,0 +1,63 @@
+package pep
+
+import (
+	"context"
+
+	"github.com/parlance-im/parlance/im"
+	"github.com/parlance-im/parlance/im/pubsub"
+	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/stanza"
+)
+
+// offered are the features of XEP-0060 §10 an account's service has.
+var offered = []string{
+	"access-authorize", "access-open", "access-presence", "access-roster", "access-whitelist", "auto-create",
+	"auto-subscribe", "config-node", "config-node-max", "create-and-configure", "create-nodes", "delete-items",
+	"delete-nodes", "filtered-notifications", "instant-nodes", "item-ids", "last-published", "manage-subscriptions",
+	"member-affiliation", "meta-data", "modify-affiliations", "multi-items", "outcast-affiliation", "persistent-items",
+	"presence-subscribe", "publish", "publish-only-affiliation", "publish-options", "publisher-affiliation", "purge-nodes",
+	"retract-items", "retrieve-affiliations", "retrieve-default", "retrieve-items", "retrieve-subscriptions", "rsm",
+	"subscribe", "subscription-notifications",
+}
+
+// Feature is personal eventing as data.
+func Feature(s *Flow) im.Feature {
+	r := s.Requests()
+	features := []string{pubsub.Space}
+	for _, f := range offered {
+		features = append(features, pubsub.Space+"#"+f)
+	}
+	const everybody = im.ToSelf | im.ToAccount
+	return im.Feature{
+		Name: "pep",
+		Specs: []im.Spec{
+			{ID: "XEP-0060", Version: "1.30.0", Status: "partial",
+				Note: "on accounts; no subscription options, no approval by form (§8.6), no collections"},
+			{ID: "XEP-0163", Version: "1.2.2", Status: "complete"},
+			{ID: "XEP-0172", Version: "1.1", Status: "complete"},
+			{ID: "XEP-0223", Version: "1.1.1", Status: "complete"},
+		},
+		AccountFeatures: features,
+		// XEP-0163 §6.1
+		AccountIdentities: []im.Identity{{Category: "pubsub", Type: "pep"}},
+		IQ: []im.Route{
+			{Scope: everybody, Type: stanza.Get, Space: pubsub.Space, Local: "pubsub", Handle: r.Get},
+			{Scope: everybody, Type: stanza.Set, Space: pubsub.Space, Local: "pubsub", Handle: settled(s, r.Set)},
+			{Scope: everybody, Type: stanza.Get, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: r.OwnerGet},
+			{Scope: everybody, Type: stanza.Set, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: settled(s, r.OwnerSet)},
+		},
+		Migrations: pubsub.Migrations().FS,
+	}
+}
+
+// settled makes a handler return when those who are to hear of what it did have
+// it in their queues.
+func settled(s *Flow, h im.Handler) im.Handler {
+	return func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+		e, err := h(ctx, q)
+		if err == nil {
+			s.Settle(ctx)
+		}
+		return e, err
+	}
+}
