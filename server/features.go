@@ -71,7 +71,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 

@@ -8,7 +8,7 @@
 // device, XEP-0480 keys of another hash, XEP-0198 §9 resumption).
 //
 // One file for each step: header, features, login (RFC 6120 §6), sasl2 (XEP-0388),
-// upgrade, fast, bind, bind2, manage, stanza, end.
+// upgrade, fast, register (XEP-0077, XEP-0445), bind, bind2, manage, stanza, end.
 //
 // A Stream is fed with bytes and never waits for them itself: who reads them,
 // and whether a goroutine waits for an idle connection, is the business of link

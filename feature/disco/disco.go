@@ -23,6 +23,8 @@ type Config struct {
 	Forms    []*form.Form // XEP-0128 extensions of the server, such as contact addresses (XEP-0157)
 	// MaySee says whether one account may see that another exists.
 	MaySee func(ctx context.Context, owner, asker jid.JID) (bool, error)
+	// Guest says whether somebody is here without an account; nil: nobody is.
+	Guest func(who jid.JID) bool
 	// Nodes knows the host's nodes beside that of its capabilities; nil: there are none.
 	Nodes Nodes
 	// Personal answers for what an account has below itself; nil: nothing.
@@ -48,12 +50,13 @@ type Disco struct {
 	items         []jid.JID
 	maySee        func(ctx context.Context, owner, asker jid.JID) (bool, error)
 	nodes         Nodes
+	guest         func(who jid.JID) bool
 	personal      Personal
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -165,6 +168,11 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 			return nil, stanza.Fail("item-not-found", "there is no such node")
 		}
 		return d.personal.NodeInfo(ctx, q.To.Bare(), q.From.Bare(), node)
+	}
+	if d.guest != nil && d.guest(q.To.Bare()) {
+		info := d.account
+		info.Identities = []vocab.Identity{{Category: "account", Type: "anonymous"}} // XEP-0175 §5
+		return info.Element(""), nil
 	}
 	return d.account.Element(""), nil
 }

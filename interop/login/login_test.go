@@ -412,6 +412,9 @@ func TestGuests_talkAndLeaveNothing(t *testing.T) {
 			t.Errorf("%s: %s, want %s", r.payload, got, r.want)
 		}
 	}
+	if n := ask(t, c, "get", bare, "<query xmlns='http://jabber.org/protocol/disco#info'/>"); n.Path("query", "identity") == nil || n.Path("query", "identity").Get("type") != "anonymous" {
+		t.Errorf("%v, want account/anonymous (XEP-0175 §5)", n)
+	}
 	if err := c.Send("<presence type='subscribe' to='alice@acme.test'/><message to='alice@acme.test' type='chat'><body>hello</body></message>"); err != nil {
 		t.Fatal(err)
 	}

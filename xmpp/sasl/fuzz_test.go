@@ -1,8 +1,11 @@
 package sasl
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzFirst gives any bytes to every mechanism as the first message: no panic,
@@ -78,6 +81,51 @@ func FuzzHeader(f *testing.F) {
 		}
 		if again := flag + "," + authz + "," + rest; again != msg {
 			t.Fatalf("%q read as %q", msg, again)
+		}
+	})
+}
+
+// FuzzToken gives any bytes to the mechanisms of tokens: nobody gets in without one.
+func FuzzToken(f *testing.F) {
+	for _, s := range [][]byte{
+		proof("alice", "guess", "Initiator", nil), proof("Alice@acme.test", "guess", "Initiator", tls13.Exporter), proof("nobody", "", "Initiator", nil),
+		[]byte("alice\x00"), {0}, nil, []byte("alice\x00\x00"), append([]byte("al\xffice\x00"), make([]byte, 32)...),
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for _, m := range tls13.TokenMechanisms() {
+			p := newPeople()
+			x, err := conf().StartToken(m, tls13, Use{Device: "phone"}, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, done, err := x.Next(t.Context(), msg); done || err == nil || !x.JID().IsZero() {
+				t.Fatalf("%s: logged in by %q", m, msg)
+			}
+		}
+	})
+}
+
+// FuzzAddresses gives any bytes as a subjectAltName: no panic, and every address
+// stands in it as it was read (HARDENING A13).
+func FuzzAddresses(f *testing.F) {
+	for _, s := range []string{
+		"\x30\x1f\xa0\x1d\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x05\xa0\x11\x0c\x0falice@acme.test",
+		"\x30\x1f\xa0\x1d\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x05\xa0\x11\x16\x0falice@acme.test",
+		"\x30\x11\x82\x0falice@acme.test", "\x30\x00", "", "\x30\x80\x00\x00",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, san []byte) {
+		list, err := Addresses(&x509.Certificate{Extensions: []pkix.Extension{{Id: oidSAN(), Value: san}}})
+		if err != nil && len(list) > 0 {
+			t.Fatalf("%v and %v", list, err)
+		}
+		for _, j := range list {
+			if j.IsZero() || !utf8.Valid([]byte(j.String())) {
+				t.Fatalf("%q of %q", j, san)
+			}
 		}
 	})
 }
