@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1" // XEP-0153 §4.1 names it; nothing is protected by it here
 	"encoding/base64"
@@ -33,7 +34,7 @@ func (rs desk) avatarGet(ctx context.Context, q *im.IQ) (out *elem.Element, err 
 
 // avatarSet is XEP-0486 §3.2: an empty card takes the avatar away.
 func (rs desk) avatarSet(ctx context.Context, q *im.IQ) error {
-	card := q.Raw
+	card := bytes.Clone(q.Raw) // it outlives the request
 	if len(q.Payload.Children) == 0 {
 		card = nil
 	}
@@ -58,23 +59,26 @@ func (rs desk) avatarSet(ctx context.Context, q *im.IQ) error {
 	})
 }
 
-// avatarHash is that of XEP-0153 §4.1; empty without a picture.
-func avatarHash(card []byte) string {
+// avatarHashes are those of XEP-0153 §4.1, one for each picture of the card
+// (XEP-0486 §5.1); none without a picture.
+func avatarHashes(card []byte) (out []string) {
 	if card == nil {
-		return ""
+		return nil
 	}
 	e, err := elem.Parse(card)
 	if err != nil {
-		return ""
+		return nil
 	}
-	text := e.Child("", "PHOTO").Child(spaceVCard, "BINVAL")
-	if text == nil {
-		return ""
+	for _, photo := range e.Children {
+		if photo.Space != spaceVCard || photo.Local != "PHOTO" {
+			continue
+		}
+		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(photo.ChildText("BINVAL")), ""))
+		if err != nil || len(b) == 0 {
+			continue
+		}
+		sum := sha1.Sum(b)
+		out = append(out, hex.EncodeToString(sum[:]))
 	}
-	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text.Text), ""))
-	if err != nil || len(b) == 0 {
-		return ""
-	}
-	sum := sha1.Sum(b)
-	return hex.EncodeToString(sum[:])
+	return out
 }

@@ -137,8 +137,8 @@ func (r rule) infoForm(from jid.JID) *form.Form {
 	if r.cfg.NonAnonymous {
 		f.Add("jid-multi", "muc#roominfo_contactjid", "Owners", r.named(Owner)...)
 	}
-	if hash := avatarHash(r.vcard); hash != "" {
-		f.Add("text-multi", "muc#roominfo_avatarhash", "Avatar hash", hash) // XEP-0486 §3.3
+	if hashes := avatarHashes(r.vcard); len(hashes) > 0 {
+		f.Add("text-multi", "muc#roominfo_avatarhash", "Avatar hash", hashes...) // XEP-0486 §3.3
 	}
 	return f
 }

@@ -111,6 +111,9 @@ func (r door) enter(a *arrival) error {
 		if !r.home.Settings.Create {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
+		if r.home.Guest != nil && r.home.Guest(bare) {
+			return fail("not-allowed", "guests make no rooms")
+		}
 		if r.home.seated.count(a.s) >= roomsPerSession {
 			return fail("resource-constraint", "you are in too many rooms")
 		}

@@ -21,12 +21,15 @@ func (r talk) letters(t *seat, s *session.Session, st *stanza.Stanza) (out []*Me
 	if err != nil {
 		return nil, fail("bad-request", "the message can't be read")
 	}
+	known := false
 	for _, c := range x.Children {
 		var m *Message
 		switch {
 		case c.Space == spaceUser && c.Local == "invite":
+			known = true
 			m, err = r.invite(t, s, st, c)
 		case c.Space == spaceUser && c.Local == "decline":
+			known = true
 			m, err = r.decline(s, st, c)
 		default:
 			continue
@@ -34,11 +37,14 @@ func (r talk) letters(t *seat, s *session.Session, st *stanza.Stanza) (out []*Me
 		if err != nil {
 			return nil, err
 		}
+		if m == nil {
+			continue
+		}
 		if out = append(out, m); len(out) > maxInvites {
 			return nil, fail("policy-violation", "too many invitations in one message")
 		}
 	}
-	if len(out) == 0 {
+	if !known {
 		return nil, fail("bad-request", "a message to a room is of type groupchat, an invitation or a decline")
 	}
 	return out, nil
@@ -101,8 +107,13 @@ func (rs *Rooms) Admit(ctx context.Context, m *Message) error {
 	})
 }
 
-// decline is for whom an invitation was from: an account, or an occupant.
+// decline is for whom an invitation was from: an account, or an occupant. It goes
+// to who is in the room, or a room would carry messages of anybody to anybody; and
+// it is nil without a word for who is not, or anybody could ask who is there.
 func (r talk) decline(s *session.Session, st *stanza.Stanza, c *elem.Element) (*Message, error) {
+	if r.affiliationOf(s.JID().Bare()) == Outcast {
+		return nil, errForbidden("you are banned from this room")
+	}
 	to, err := jid.Parse(c.Attr("to"))
 	if err != nil || to.Local() == "" {
 		return nil, fail("jid-malformed", "a decline needs the address of who invited")
@@ -111,12 +122,11 @@ func (r talk) decline(s *session.Session, st *stanza.Stanza, c *elem.Element) (*
 		_, key, err := jid.Nickname(to.Resource())
 		o := r.nicks[key]
 		if err != nil || o == nil || to.Bare() != r.at {
-			return nil, fail("item-not-found", "who invited you has left")
+			return nil, nil
 		}
 		to = o.bare
 	} else if !slices.ContainsFunc(r.people, func(o *occupant) bool { return o.bare == to.Bare() }) {
-		// Otherwise a room would carry messages of anybody to anybody.
-		return nil, fail("item-not-found", "who invited you has left")
+		return nil, nil
 	}
 	in := elem.New(spaceUser, "decline", "from", s.JID().Bare().String())
 	copyParts(in, c, "reason")

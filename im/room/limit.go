@@ -9,7 +9,8 @@ import (
 )
 
 // InvitesPerMinute is how many invitations one account may send (HARDENING M4),
-// mediated (XEP-0045 §7.8.2) and direct ones (XEP-0249) together.
+// mediated (XEP-0045 §7.8.2) and direct ones (XEP-0249) together, and declines,
+// which carry a text to people in a room from who is not in it.
 const InvitesPerMinute = 30
 
 // Invites counts the invitations accounts send.
@@ -59,7 +60,7 @@ func (l *Invites) sweep(now time.Time) {
 	}
 }
 
-// invitations is how many people a message invites.
+// invitations is how many people a message invites, or answers.
 func invitations(st *stanza.Stanza) (n int) {
 	if st.Kind != stanza.Message || st.Type == stanza.Error_ {
 		return 0
@@ -75,7 +76,7 @@ func invitations(st *stanza.Stanza) (n int) {
 				continue
 			}
 			for _, c := range x.Children {
-				if c.Space == spaceUser && c.Local == "invite" {
+				if c.Space == spaceUser && (c.Local == "invite" || c.Local == "decline") {
 					n++
 				}
 			}

@@ -8,11 +8,12 @@ import (
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
-// HARDENING M4: of 10,000 invitations no more than 30 a minute go out, mediated,
+// HARDENING M4: of 10,000 invitations no more than 30 a minute go out, mediated, declines,
 // direct or many in one message; what is no invitation is not counted.
 func TestInvites_flood(t *testing.T) {
 	docs := []string{
 		"<message to='r@rooms.x.test'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='v%d@x.test'/></x></message>",
+		"<message to='r@rooms.x.test'><x xmlns='http://jabber.org/protocol/muc#user'><decline to='v%d@x.test'/></x></message>",
 		"<message to='v%d@x.test'><x xmlns='jabber:x:conference' jid='r@rooms.x.test'/></message>",
 		"<message to='r@rooms.x.test'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='v%d@x.test'/><invite to='w@x.test'/></x></message>",
 	}

@@ -117,7 +117,7 @@ func (r *room) reserve() {
 
 // found forms what a room has become of its first configuration.
 func (r *room) stored() *stored {
-	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, grants: r.grants}
+	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, vcard: r.vcard, grants: r.grants}
 }
 
 // affiliationOf is an account's affiliation.

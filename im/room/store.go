@@ -132,6 +132,11 @@ func writeRoom(tx *store.Tx, room jid.JID, s *stored) error {
 	if err != nil {
 		return err
 	}
+	if s.vcard != nil { // set before the first configuration
+		if _, err = tx.Exec(sqlVCard, room.String(), s.vcard); err != nil {
+			return err
+		}
+	}
 	return writeGrants(tx, room, s.grants)
 }
 

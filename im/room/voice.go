@@ -20,8 +20,11 @@ func (r talk) voice(t *seat, s *session.Session, st *stanza.Stanza) (*Message, e
 		return nil, fail("bad-request", "the form can't be read")
 	}
 	f := form.Read(x)
-	if f == nil || f.Kind() != formRequest {
+	if f == nil || f.Kind() != formRequest && f.Type != "cancel" {
 		return nil, fail("bad-request", "the room knows the form of a request for voice only")
+	}
+	if f.Type == "cancel" {
+		return nil, nil // XEP-0045 §8.6: a moderator skips a request
 	}
 	m := r.message(request, s, st)
 	m.Conversation, m.Views, m.Out = "", nil, st
@@ -38,8 +41,15 @@ func (r talk) voice(t *seat, s *session.Session, st *stanza.Stanza) (*Message, e
 	allow, _ := f.Value("muc#request_allow")
 	nick, _ := f.Value("muc#roomnick")
 	_, key, err := jid.Nickname(nick)
-	if err != nil || r.nicks[key] == nil {
+	o := r.nicks[key]
+	if err != nil || o == nil {
 		return nil, fail("item-not-found", "nobody in this room has this nickname")
+	}
+	// The nickname may be somebody else's by the time a moderator answers.
+	if asked, ok := f.Value("muc#jid"); ok {
+		if real, err := jid.Parse(asked); err != nil || real.Bare() != o.bare {
+			return nil, fail("item-not-found", "who asked for voice has this nickname no more")
+		}
 	}
 	m.kind, m.to, m.grant = approval, key, allow == "1" || allow == "true"
 	return m, nil
