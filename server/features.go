@@ -97,7 +97,7 @@ func migrations() []store.Migrations {
 // and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget,
+		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget, c.archive.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

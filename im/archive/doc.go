@@ -27,7 +27,7 @@
 // Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
 // XEP-0160, XEP-0203, XEP-0334 §4.
 //
-// Tables: conversation, record, view, place, sending, waiting, archive_mark, archive_loss,
+// Tables: conversation, record, view, place, sending, waiting, archive_mark, archive_floor, archive_loss,
 // record_quarantine.
 // Goroutines: Ledger.Run, Archive.Index and Witness.Run, stopped by their contexts. Locks:
 // Archive.mu (one log, one writer), tail.mu (a leaf, for a few map operations),

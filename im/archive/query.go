@@ -42,21 +42,21 @@ var ErrNotFound = errors.New("archive: no such message")
 // $7 conversation, $8 and $9 the other side's full address or an empty string.
 const (
 	sqlAll = `SELECT r.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos
-		WHERE v.owner = $1 AND v.pos > $2 AND v.pos < $3 AND v.flags IN (1, 3)
+		WHERE v.owner = $1 AND v.pos > $2 AND v.pos > ` + floor + ` AND v.pos < $3 AND v.flags IN (1, 3)
 		AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL ORDER BY v.pos `
 	sqlWith = `SELECT r.pos, r.at, r.stanza FROM place p JOIN record r ON r.pos = p.pos
-		WHERE p.conv = $7 AND p.pos > $2 AND p.pos < $3 AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL
+		WHERE p.conv = $7 AND p.pos > $2 AND p.pos > ` + floor + ` AND p.pos < $3 AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL
 		AND ($8 = '' OR r.sender = $8 OR r.recipient = $8)
 		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = p.pos AND v.flags IN (1, 3))
 		ORDER BY p.pos `
 	sqlOne = `SELECT r.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos
-		WHERE v.owner = $1 AND v.pos = $2 AND v.flags IN (1, 3) AND r.stanza IS NOT NULL`
-	sqlSeen     = `SELECT 1 FROM view WHERE owner = $1 AND pos = $2`
+		WHERE v.owner = $1 AND v.pos = $2 AND v.pos > ` + floor + ` AND v.flags IN (1, 3) AND r.stanza IS NOT NULL`
+	sqlSeen     = `SELECT 1 FROM view WHERE owner = $1 AND pos = $2 AND pos > ` + floor
 	sqlAt       = `SELECT pos, at FROM record WHERE pos >= $1 ORDER BY pos LIMIT 1`
 	sqlConvID   = `SELECT id FROM conversation WHERE key = $1`
-	sqlViews    = `SELECT count(*) FROM view WHERE owner = $1 AND flags IN (1, 3)`
-	sqlEdgeAsc  = `SELECT v.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos WHERE v.owner = $1 AND v.flags IN (1, 3) ORDER BY v.pos LIMIT 1`
-	sqlEdgeDesc = `SELECT v.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos WHERE v.owner = $1 AND v.flags IN (1, 3) ORDER BY v.pos DESC LIMIT 1`
+	sqlViews    = `SELECT count(*) FROM view WHERE owner = $1 AND flags IN (1, 3) AND pos > ` + floor
+	sqlEdgeAsc  = `SELECT v.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos WHERE v.owner = $1 AND v.flags IN (1, 3) AND v.pos > ` + floor + ` ORDER BY v.pos LIMIT 1`
+	sqlEdgeDesc = `SELECT v.pos, r.at, r.stanza FROM view v JOIN record r ON r.pos = v.pos WHERE v.owner = $1 AND v.flags IN (1, 3) AND v.pos > ` + floor + ` ORDER BY v.pos DESC LIMIT 1`
 )
 
 // Read returns a page.

@@ -12,7 +12,7 @@ import (
 
 const (
 	sqlNext = `SELECT w.pos, r.at, r.stanza FROM waiting w JOIN record r ON r.pos = w.pos
-		WHERE w.owner = $1 AND w.pos > $2 AND w.pos <= $3 AND r.stanza IS NOT NULL ORDER BY w.pos LIMIT $4`
+		WHERE w.owner = $1 AND w.pos > $2 AND w.pos > ` + floor + ` AND w.pos <= $3 AND r.stanza IS NOT NULL ORDER BY w.pos LIMIT $4`
 	sqlSkip = `DELETE FROM waiting WHERE owner = $1 AND pos >= $2 AND pos <= $3
 		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = waiting.pos AND v.flags IN (1, 3))`
 	sqlCount = `SELECT count(*) FROM waiting WHERE owner = $1`

@@ -175,6 +175,7 @@ func (p *Path) runFan() {
 	defer close(p.stopped)
 	for group := range p.fan {
 		for _, sub := range group {
+			p.tellFanout(sub)
 			for _, m := range sub.msgs {
 				p.fanout(m)
 			}

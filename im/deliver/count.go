@@ -81,6 +81,11 @@ func (p *Path) countCommit(group []*submission, n int, began time.Time, err erro
 func (p *Path) countFanout(sub *submission) {
 	p.meter.Passed(meter.Fanout, stanza.Message, len(sub.msgs))
 	p.meter.Deliver.Observe(time.Since(sub.began), len(sub.msgs))
+}
+
+// tellFanout says whom a submission's messages are about to be handed to: before it is
+// done, for the connections write, and tell that, at once.
+func (p *Path) tellFanout(sub *submission) {
 	if !p.cfg.Trace.On() {
 		return
 	}

@@ -117,7 +117,7 @@ func TestCommands_whoSeesThem(t *testing.T) {
 			t.Errorf("%s is not listed", node)
 		}
 	}
-	if len(got) != len(all)+2 { // and the two of our own
+	if len(got) != len(all)+3 { // the two of our own, and invitations (XEP-0401)
 		t.Errorf("%d commands are listed: %v", len(got), got)
 	}
 	info, err := admin.IQ(within, "get", server.Domain, "<query xmlns='http://jabber.org/protocol/disco#info' node='"+adminNS+"#announce'/>")
