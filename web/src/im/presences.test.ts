@@ -117,6 +117,25 @@ describe('what a contact is on (XEP-0115)', () => {
     await until(() => mobile(BOB));
   });
 
+  it('one that refuses the first time is asked once more', async () => {
+    const { here, gone, mobile, until, server } = await world();
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      server.refusing.add(`${BOB}/pocket`);
+      here(`${BOB}/pocket`, PHONE_VER, PHONE);
+      while (!server.asked(`${BOB}/pocket`)) await new Promise((r) => setImmediate(r));
+      server.refusing.clear();
+      while (server.asked(`${BOB}/pocket`) < 2) {
+        await vi.advanceTimersByTimeAsync(100);
+        await new Promise((r) => setImmediate(r));
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    await until(() => mobile(BOB));
+    gone(`${BOB}/pocket`);
+  });
+
   it.each([
     ['no hash', ''],
     ['one we do not know', 'hash="md5"'],

@@ -91,18 +91,19 @@ export class Presences {
   }
 
   /** Is it a phone? Asked once for each kind of client, then known (XEP-0115 §6.2). */
-  private async look(full: string, caps: Caps): Promise<void> {
+  private async look(full: string, caps: Caps, second = false): Promise<void> {
     const r = () => this.people.get(bare(full))?.get(resource(full));
     const client = `${caps.hash} ${caps.node}#${caps.ver}`;
     const before = r();
-    if (!before || before.client === client) return;
+    if (!before || before.client === client || (second && before.client)) return;
     before.client = client;
     const mobile = await this.learn(full, caps).catch(() => undefined);
     const now = r();
     if (now?.client !== client) return; // gone, or another client by now
-    if (mobile === undefined)
-      now.client = ''; // asked again with its next presence
-    else if (now.mobile !== mobile) {
+    if (mobile === undefined) {
+      now.client = ''; // asked again with its next presence,
+      if (!second) setTimeout(() => void this.look(full, caps, true), PATIENCE); // or once more by itself
+    } else if (now.mobile !== mobile) {
       now.mobile = mobile;
       this.show(bare(full));
     }

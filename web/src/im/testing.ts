@@ -17,6 +17,8 @@ export class FakeServer implements Transport {
   roster: { jid: string; sub: string; group?: string }[] = [];
   /** What devices say of themselves when asked (XEP-0030): the query's content by full JID. */
   clients = new Map<string, string>();
+  /** Devices that answer with an error. */
+  refusing = new Set<string>();
   /** Answer IQs by itself? */
   answering = true;
   connects = 0;
@@ -84,6 +86,7 @@ export class FakeServer implements Transport {
         ),
       );
     } else if (q?.namespaceURI === 'urn:xmpp:mam:2') this.mam(iq, q, reply);
+    else if (this.refusing.has(iq.attr('to'))) this.refuse(iq);
     else if (this.clients.has(iq.attr('to'))) this.tell(iq, this.clients.get(iq.attr('to'))!);
     else reply();
     this.wake();
@@ -93,6 +96,11 @@ export class FakeServer implements Transport {
   asked(full: string): number {
     return this.sent.filter((e) => e.attr('to') === full && e.child('query', 'http://jabber.org/protocol/disco#info'))
       .length;
+  }
+  private refuse(iq: XElement): void {
+    this.give(
+      `<iq xmlns="jabber:client" type="error" id="${iq.attr('id')}" from="${iq.attr('to')}"><error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`,
+    );
   }
   /** Answers a question about a client; one that says nothing keeps it open. */
   tell(iq: XElement, inner: string): void {
