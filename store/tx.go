@@ -62,6 +62,21 @@ func (tx *Tx) Query(q string, args ...any) (*Rows, error) {
 	return tx.rows, nil
 }
 
+// Each runs a statement and calls f for each row, to scan it, until f fails.
+func (tx *Tx) Each(f func(RowScanner) error, q string, args ...any) error {
+	rows, err := tx.Query(q, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // Row returns the first row of a statement; the statement runs when Scan is called.
 func (tx *Tx) Row(q string, args ...any) RowScanner { return &row{tx, q, args} }
 

@@ -61,23 +61,15 @@ func (w *Wall) set(side Side, jids []jid.JID) {
 // List is one list, from the database.
 func (w *Wall) List(ctx context.Context, side Side) (out []jid.JID, err error) {
 	err = w.db.Read(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(sqlWall, string(side))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return tx.Each(func(r store.RowScanner) error {
 			var text string
-			if err := rows.Scan(&text); err != nil {
+			if err := r.Scan(&text); err != nil {
 				return err
 			}
 			j, err := jid.Parse(text)
-			if err != nil {
-				return err
-			}
 			out = append(out, j)
-		}
-		return rows.Err()
+			return err
+		}, sqlWall, string(side))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("block: wall: %w", err)

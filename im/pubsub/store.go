@@ -241,23 +241,15 @@ func (v *Root) readSubs(tx *store.Tx, account jid.JID) error {
 // SubscribedAt are the services where an account has subscriptions of its own.
 func (s *Store) SubscribedAt(ctx context.Context, account jid.JID) (out []jid.JID, err error) {
 	err = s.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(sqlSubServices, account.String())
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return tx.Each(func(r store.RowScanner) error {
 			var text string
-			if err := rows.Scan(&text); err != nil {
+			if err := r.Scan(&text); err != nil {
 				return err
 			}
 			j, err := jid.Parse(text)
-			if err != nil {
-				return err
-			}
 			out = append(out, j)
-		}
-		return rows.Err()
+			return err
+		}, sqlSubServices, account.String())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pubsub: subscriptions of %s: %w", account, err)

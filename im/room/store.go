@@ -239,23 +239,15 @@ func listed(ctx context.Context, db *store.DB, after string, n int) (out []listi
 func temporary(ctx context.Context, db *store.DB) (out []jid.JID, err error) {
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		out = nil
-		rows, err := tx.Query(sqlTemporary)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var s string
-			if err := rows.Scan(&s); err != nil {
+		return tx.Each(func(r store.RowScanner) error {
+			var text string
+			if err := r.Scan(&text); err != nil {
 				return err
 			}
-			j, err := jid.Parse(s)
-			if err != nil {
-				return err
-			}
+			j, err := jid.Parse(text)
 			out = append(out, j)
-		}
-		return rows.Err()
+			return err
+		}, sqlTemporary)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("room: temporary: %w", err)
