@@ -20,7 +20,7 @@ func edgeFeature() im.Feature {
 		Name: "edge",
 		Specs: []im.Spec{
 			{ID: "RFC 6120", Version: "2011-03", Status: "partial",
-				Note: "client connections; no server-to-server streams yet; a stream's xml:lang is not put on stanzas without one"},
+				Note: "client connections; no server-to-server streams yet"},
 			{ID: "RFC 7395", Version: "2014-10", Status: "complete"},
 			{ID: "RFC 7590", Version: "2015-06", Status: "complete"},
 			{ID: "RFC 7622", Version: "2015-09", Status: "complete"},
