@@ -217,33 +217,50 @@ func (p *place) askedAbout(t *testing.T, names map[string][]string) {
 	}
 }
 
-// webEnumeration compares the HTTPS login's answers, byte by byte, and its times.
+// webEnumeration compares the HTTPS login's answers, byte by byte, and its times. Hashing
+// is for half of the processors, and the whole catalogue wants it at the same time: more is measured until
+// the fastest of each kind was held up by nobody, within what one address may guess (A8). A
+// real difference stays.
 func (p *place) webEnumeration(t *testing.T, names map[string][]string) {
-	web, took := map[string]string{}, map[string][]time.Duration{}
+	kinds := []string{"existing", "missing", "disabled"}
+	web, best := map[string]string{}, map[string]time.Duration{}
 	b := map[string]*browser{}
-	for round := range 6 {
-		for _, kind := range []string{"existing", "missing", "disabled"} {
+	odd := func() (kind string) {
+		for _, k := range kinds[1:] {
+			if d := (best[k] - best["existing"]).Abs(); d > max(best["existing"]/2, 2*time.Millisecond) {
+				kind = k
+			}
+		}
+		return kind
+	}
+	for round := 0; round < 6 || round < 40 && odd() != ""; round++ {
+		for _, kind := range kinds {
 			if b[kind] == nil {
 				b[kind] = p.browser(t)
 			}
+			of := names[kind]
 			began := time.Now()
-			status, text := b[kind].call(t, "POST", "/api/v1/session", `{"user":"`+names[kind][round]+`","password":"wrong password"}`)
-			if round > 0 { // the first makes the connection
-				took[kind] = append(took[kind], time.Since(began))
+			status, text := b[kind].call(t, "POST", "/api/v1/session", `{"user":"`+of[round%len(of)]+`","password":"wrong password"}`)
+			took := time.Since(began)
+			if round == 1 || round > 1 && took < best[kind] { // the first makes the connection
+				best[kind] = took
 			}
-			web[kind] = strconv.Itoa(status) + text
+			if answer := strconv.Itoa(status) + text; web[kind] == "" {
+				web[kind] = answer
+			} else if web[kind] != answer {
+				t.Errorf("web login: %s answers %s, then %s", kind, web[kind], answer)
+			}
 		}
 	}
 	for kind, shape := range web {
 		if shape != web["existing"] {
 			t.Errorf("web login: %s answers %s, existing %s", kind, shape, web["existing"])
 		}
-		best, other := slices.Min(took["existing"]), slices.Min(took[kind])
-		if d := (best - other).Abs(); d > max(best/2, 2*time.Millisecond) {
-			t.Errorf("web login: %s takes %v, existing %v", kind, other, best)
-		}
 	}
-	t.Logf("web login: existing %v, missing %v, disabled %v", slices.Min(took["existing"]), slices.Min(took["missing"]), slices.Min(took["disabled"]))
+	if kind := odd(); kind != "" {
+		t.Errorf("web login: %s takes %v, existing %v", kind, best[kind], best["existing"])
+	}
+	t.Logf("web login: existing %v, missing %v, disabled %v", best["existing"], best["missing"], best["disabled"])
 }
 
 // guess logs in with a wrong password; it returns the server's answers without
