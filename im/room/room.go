@@ -46,7 +46,7 @@ type room struct {
 	seats    map[*session.Session]*seat
 	crowd    []*seat // the same, in the order they came
 	past     past
-	spoke    map[jid.JID]time.Time // XEP-0500: when an account last spoke
+	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
 
 // occupant is somebody in the room, with one or several sessions.
@@ -71,7 +71,7 @@ type seat struct {
 func newRoom(home *Rooms, at jid.JID) *room {
 	return &room{at: at, home: home, ready: make(chan struct{}), turn: make(chan struct{}, 1),
 		grants: map[jid.JID]grant{}, reserved: map[string]jid.JID{}, nicks: map[string]*occupant{},
-		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]time.Time{}}
+		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]spoken{}}
 }
 
 // load reads the room. The room is in the map already: what is handed out from
