@@ -255,7 +255,9 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {
-		r.push(t.s, m.frame)
+		if t.hearsThen(&m) {
+			r.push(t.s, m.frame)
+		}
 	}
 	r.push(t.s, r.subjectFrame())
 }

@@ -287,7 +287,9 @@ func (r talk) say(m *Message, pos session.Pos, at time.Time, again bool) {
 		r.past.add(newMoment(r.at, &k), r.home.Settings.History)
 	}
 	for _, t := range r.crowd {
-		r.push(t.s, f)
+		if t.hears(st.From) {
+			r.push(t.s, f)
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ type seat struct {
 	s        *session.Session
 	o        *occupant
 	presence *stanza.Stanza // without what only rooms write; from the occupant's address, to nobody
+	deaf     []jid.JID      // occupants whose messages it does not get (XEP-0191)
 }
 
 func newRoom(home *Rooms, at jid.JID) *room {
@@ -151,6 +152,7 @@ func (r *room) sit(s *session.Session, o *occupant, presence *stanza.Stanza) *se
 	r.seats[s] = t
 	r.crowd = append(r.crowd, t)
 	r.home.seated.note(s, r)
+	r.listen(t)
 	return t
 }
 

@@ -31,7 +31,7 @@ type Settings struct {
 // it returns when the message is on disk and handed out.
 type Submit func(ctx context.Context, m *Message) error
 
-// Setup is what the service runs on. All fields are needed but Guest and Log.
+// Setup is what the service runs on. All fields are needed but Guest, Blocked and Log.
 type Setup struct {
 	DB       *store.DB
 	Archive  *archive.Archive
@@ -43,7 +43,10 @@ type Setup struct {
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
 	// whose rooms would have no owner when they are gone. Nil: nobody is one.
 	Guest func(jid.JID) bool
-	Log   *slog.Logger
+	// Blocked are the occupants of a room an account has blocked (XEP-0191), from
+	// memory. Nil: nobody blocks.
+	Blocked func(account, room jid.JID) []jid.JID
+	Log     *slog.Logger
 }
 
 // Rooms is the rooms' service: the rooms that are in memory, by address.
