@@ -125,6 +125,9 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 	// The inviter is judged, as if he wrote himself (HARDENING M4).
 	// What it says was judged when it came in.
 	direct := stanza.Stanza{Kind: stanza.Message, Type: stanza.Normal, From: m.Sender, To: m.Out.To}
+	if m.Asked() {
+		direct.Content, direct.Kids, direct.Decls = m.Out.Content, m.Out.Kids, m.Out.Decls
+	}
 	if v := p.cfg.Judge.Judge(ctx, &direct); v.Action == Drop {
 		return nil, nil
 	} else if v.Action != Allow {

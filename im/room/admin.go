@@ -223,9 +223,14 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			}
 			reasons[w.who] = why{nick: actor.nick, reason: w.reason}
 		}
+		fresh := rule{r}.newMembers(next)
 		p, err := rule{r}.regrant(next, reasons, codeAffiliation)
-		if err != nil || len(turns) == 0 {
-			return p, err
+		if err != nil {
+			return nil, err
+		}
+		p.after = rule{r}.calling(ctx, q.From, fresh)
+		if len(turns) == 0 {
+			return p, nil
 		}
 		grants := p.apply
 		p.apply = func(r *room) {
@@ -236,6 +241,17 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		}
 		return p, nil
 	})
+}
+
+// newMembers are those of a change who were not affiliated before.
+func (r rule) newMembers(next map[jid.JID]grant) (out []jid.JID) {
+	for j, g := range next {
+		if g.affiliation == Member && r.affiliationOf(j) == None {
+			out = append(out, j)
+		}
+	}
+	slices.SortFunc(out, compare)
+	return out
 }
 
 // want checks one change of an affiliation and adds it to what will be.

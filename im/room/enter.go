@@ -176,7 +176,7 @@ func (r door) found(owner jid.JID) {
 	r.cfg = r.home.Settings.Default
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
-	r.subject, r.vcard, r.past = subject{}, nil, past{upto: r.past.upto}
+	r.subject, r.vcard, r.past, r.requests = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).

@@ -16,6 +16,9 @@ type Accounts interface {
 // Forget removes an account's affiliations and nicknames with the account: who
 // gets its name later is somebody else. What it said stays in the record.
 func Forget(tx *store.Tx, who jid.JID) error {
+	if _, err := tx.Exec(sqlForgetAsks, who.String()); err != nil {
+		return err
+	}
 	_, err := tx.Exec(sqlForget, who.String())
 	return err
 }
@@ -39,6 +42,7 @@ func (rs *Rooms) Drop(ctx context.Context, who jid.JID, accounts Accounts) {
 			r.grants = grants
 			r.reserve()
 		}
+		delete(r.requests, who)
 		r.mu.Unlock()
 	}
 }

@@ -47,7 +47,11 @@ type Message struct {
 	since    session.Pos // of the room it was said in
 	grant    bool        // an approval says yes
 	admits   jid.JID     // who is invited becomes a member
+	asked    bool        // the room says it itself: nobody has judged it yet
 }
+
+// Asked says that a letter was not judged when it came in, for it did not.
+func (m *Message) Asked() bool { return m.asked }
 
 // Letter says that it goes to an account by the ordinary way.
 func (m *Message) Letter() bool { return m.kind == letter }
@@ -96,6 +100,9 @@ func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza
 			return nil, nil
 		}
 		return nil, fail("service-unavailable", "the service itself takes no messages")
+	}
+	if done, err := rs.approves(ctx, s, st); done {
+		return nil, err
 	}
 	err = rs.with(ctx, st.To.Bare(), func(r *room) error {
 		out, err = talk{r}.plan(s, st, sent)

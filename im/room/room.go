@@ -46,6 +46,7 @@ type room struct {
 	seats    map[*session.Session]*seat
 	crowd    []*seat // the same, in the order they came
 	past     past
+	requests map[jid.JID]string // registrations that wait for an admin: the nickname asked for
 	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
 
@@ -72,7 +73,7 @@ type seat struct {
 func newRoom(home *Rooms, at jid.JID) *room {
 	return &room{at: at, home: home, ready: make(chan struct{}), turn: make(chan struct{}, 1),
 		grants: map[jid.JID]grant{}, reserved: map[string]jid.JID{}, nicks: map[string]*occupant{},
-		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]spoken{}}
+		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]spoken{}, requests: map[jid.JID]string{}}
 }
 
 // load reads the room. The room is in the map already: what is handed out from
@@ -99,7 +100,7 @@ func (r *room) load(ctx context.Context) {
 	if st == nil {
 		return
 	}
-	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants
+	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants, r.requests = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants, st.requests
 	r.reserve()
 	r.past.fill(kept)
 }
