@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
@@ -21,7 +22,7 @@ func (c *core) openRooms(ctx context.Context) error {
 	}
 	r := c.cfg.Rooms
 	c.rooms, err = room.New(ctx, room.Setup{
-		DB: c.db, Archive: c.archive, Routes: c.routes, Service: at, Now: time.Now, Guest: c.guests.Is, Blocked: c.blocks.Under, Log: c.log,
+		DB: c.db, Archive: c.archive, Routes: c.routes, Service: at, Now: time.Now, Guest: c.guests.Is, Blocked: c.blocks.Under, Admin: account.Of(c.accounts, c.domain.Domain()).IsAdmin, Log: c.log,
 		// The path is made after the rooms it carries messages to.
 		Submit: func(ctx context.Context, m *room.Message) error { return c.path.Submit(ctx, m) },
 		Settings: room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History,

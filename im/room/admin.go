@@ -37,13 +37,13 @@ func (rs desk) adminGet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			if !ok || want == NoRole {
 				return fail("bad-request", "there is no such role")
 			}
-			return rule{r}.listRole(r.person(q.From.Bare()), want, out)
+			return rule{r}.listRole(rs.person(r, q), want, out)
 		}
 		want, ok := parseAffiliation(aff)
 		if !ok || want == None {
 			return fail("bad-request", "there is no list of this affiliation")
 		}
-		return rule{r}.listAffiliation(r.person(q.From.Bare()), want, out)
+		return rule{r}.listAffiliation(rs.person(r, q), want, out)
 	})
 }
 
@@ -198,7 +198,7 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("bad-request", "a request changes between one and 200 items")
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
-		by := r.person(q.From.Bare())
+		by := rs.person(r, q)
 		actor := why{nick: r.nickOf(q.From.Bare(), grant{})}
 		next, reasons := map[jid.JID]grant{}, map[jid.JID]why{}
 		var turns []wanted

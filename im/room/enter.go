@@ -45,8 +45,18 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	if err != nil {
 		return err
 	}
-	bare := st.To.Bare()
-	return rs.with(ctx, bare, func(r *room) error {
+	err = rs.come(ctx, s, st, a)
+	if err == nil || a.x == nil || rs.Admin == nil {
+		return err
+	}
+	if a.boss, _ = rs.Admin(ctx, s.JID().Bare()); a.boss {
+		return rs.come(ctx, s, st, a)
+	}
+	return err
+}
+
+func (rs *Rooms) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
 		case t == nil && a.x == nil:
@@ -54,6 +64,8 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 			// that he is not.
 			r.push(s, stray(st.To))
 			return nil
+		case t == nil && rs.stop.Load():
+			return fail("service-unavailable", "the server is stopping").WithType("wait")
 		case t == nil:
 			return door{r}.enter(a)
 		case t.o.key != a.key || t.o.nick != a.nick:
@@ -73,6 +85,7 @@ type arrival struct {
 	id        string
 	nick, key string
 	asked     string         // the nickname as written
+	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
 }
 
@@ -108,7 +121,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create {
+		if !r.home.Settings.Create && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -130,6 +143,9 @@ func (r door) enter(a *arrival) error {
 		aff := r.affiliationOf(bare)
 		o = &occupant{nick: a.nick, key: a.key, at: at, bare: bare, id: r.home.occupantID(r.at, bare),
 			affiliation: aff, role: initialRole(aff, &r.cfg)}
+		if a.boss {
+			o.affiliation, o.role = max(aff, None), Moderator
+		}
 	}
 	a.presence.From = o.at
 	others := slices.Clone(r.people)
@@ -182,6 +198,9 @@ func (r door) found(owner jid.JID) {
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
 func (r door) admit(a *arrival, bare jid.JID) error {
 	aff := r.affiliationOf(bare)
+	if a.boss {
+		aff = Owner
+	}
 	switch {
 	case r.state == locked && aff != Owner:
 		return errNoRoom() // XEP-0045 §7.2.10
@@ -189,7 +208,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 		return errForbidden("you are banned from this room")
 	case r.cfg.MembersOnly && aff < Member:
 		return fail("registration-required", "only members may enter this room")
-	case r.cfg.PasswordRequired && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
+	case r.cfg.PasswordRequired && !a.boss && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
 		return fail("not-authorized", "this room needs a password")
 	}
 	if err := r.mayBe(a.key, bare); err != nil {

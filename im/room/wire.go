@@ -44,6 +44,7 @@ const (
 	codeKicked       = "307"
 	codeAffiliation  = "321" // removed by a change of affiliation
 	codeMembersOnly  = "322" // removed because the room has become members-only
+	codeShutdown     = "332"
 	codeTechnical    = "333"
 )
 
