@@ -188,23 +188,23 @@ func (p *Path) fanRoom(m *planned) {
 }
 
 // roomIQ takes an iq to the rooms' service, a room or an occupant.
-func (p *Path) roomIQ(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (r *responder) roomIQ(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	if !st.To.IsFull() {
-		return p.answerWith(ctx, s, st, st.To, p.cfg.Rooms.IQ)
+		return r.answerWith(ctx, s, st, st.To, r.cfg.Rooms.IQ)
 	}
-	real, done, err := p.cfg.Rooms.Pass(ctx, s, st)
+	real, done, err := r.cfg.Rooms.Pass(ctx, s, st)
 	switch {
 	case err != nil || done:
 		return err
 	case real.IsZero():
-		return p.answerWith(ctx, s, st, st.To, func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil })
+		return r.answerWith(ctx, s, st, st.To, func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil })
 	}
 	k := st.Kids[0]
-	h := p.handlers[handlerKey{im.ToAccount, st.Type, k.Space, k.Local}]
+	h := r.handlers[handlerKey{im.ToAccount, st.Type, k.Space, k.Local}]
 	if h == nil {
 		return stanza.Fail("service-unavailable", "nobody here answers this request")
 	}
-	return p.answerWith(ctx, s, st, st.To, func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	return r.answerWith(ctx, s, st, st.To, func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		q.To = real // the answer still comes from the occupant's address
 		return h(ctx, q)
 	})
