@@ -192,7 +192,7 @@ func (r door) found(owner jid.JID) {
 	r.cfg = r.home.Settings.Default
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
-	r.subject, r.vcard, r.past, r.requests = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}
+	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
@@ -261,7 +261,7 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 			r.push(t.s, r.shown(other, real))
 		}
 	}
-	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID()}
+	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID(), hats: r.hats}
 	if r.cfg.NonAnonymous {
 		n.own = append(n.own, codeNonAnonymous) // XEP-0045 §7.2.3
 	}

@@ -57,7 +57,7 @@ func (rs *Rooms) administers(ctx context.Context, q *im.IQ) (bool, error) {
 		return false, nil
 	}
 	switch q.Payload.Space {
-	case spaceAdmin, spaceOwner, spaceModerate:
+	case spaceAdmin, spaceOwner, spaceModerate, spaceCommands:
 	case spaceVCard:
 		if q.Type == stanza.Get {
 			return false, nil
@@ -105,6 +105,10 @@ func (rs desk) roomIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.registerSet(ctx, q)
 	case elem.Name{Space: archive.Space, Local: "query"}, elem.Name{Space: archive.Space, Local: "metadata"}:
 		return rs.archive(ctx, q)
+	case elem.Name{Space: spaceCommands, Local: "command"}:
+		if !get {
+			return rs.command(ctx, q)
+		}
 	case elem.Name{Space: spaceModerate, Local: "moderate"}:
 		if !get {
 			return nil, rs.moderate(ctx, q)

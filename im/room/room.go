@@ -46,6 +46,7 @@ type room struct {
 	seats    map[*session.Session]*seat
 	crowd    []*seat // the same, in the order they came
 	past     past
+	hats     hats
 	requests map[jid.JID]string // registrations that wait for an admin: the nickname asked for
 	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
@@ -100,7 +101,7 @@ func (r *room) load(ctx context.Context) {
 	if st == nil {
 		return
 	}
-	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants, r.requests = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants, st.requests
+	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants, r.requests, r.hats = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants, st.requests, st.hats
 	r.reserve()
 	r.past.fill(kept)
 }
@@ -119,7 +120,7 @@ func (r *room) reserve() {
 
 // found forms what a room has become of its first configuration.
 func (r *room) stored() *stored {
-	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, vcard: r.vcard, grants: r.grants}
+	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, vcard: r.vcard, grants: r.grants, hats: r.hats}
 }
 
 // affiliationOf is an account's affiliation.

@@ -56,6 +56,7 @@ type stored struct {
 	grants  map[jid.JID]grant
 
 	requests map[jid.JID]string
+	hats     hats
 }
 
 // subject is a room's subject: the content of the message that set it.
@@ -83,7 +84,11 @@ func readRoom(ctx context.Context, db *store.DB, room jid.JID) (*stored, error) 
 		if err := readGrants(tx, room, out.grants); err != nil {
 			return err
 		}
-		return readRequests(tx, room, out.requests)
+		if err := readRequests(tx, room, out.requests); err != nil {
+			return err
+		}
+		out.hats, err = readHats(tx, room)
+		return err
 	})
 	if errors.Is(err, store.ErrNoRows) {
 		return nil, nil
@@ -142,6 +147,9 @@ func writeRoom(tx *store.Tx, room jid.JID, s *stored) error {
 			return err
 		}
 	}
+	if err := writeHats(tx, room, s.hats); err != nil {
+		return err
+	}
 	return writeGrants(tx, room, s.grants)
 }
 
@@ -178,7 +186,7 @@ func writeGrants(tx *store.Tx, room jid.JID, grants map[jid.JID]grant) error {
 }
 
 func deleteRoom(tx *store.Tx, room jid.JID) error {
-	for _, q := range []string{sqlRevokeAll, sqlNoRequests} {
+	for _, q := range []string{sqlRevokeAll, sqlNoRequests, sqlNoWorn, sqlNoHats} {
 		if _, err := tx.Exec(q, room.String()); err != nil {
 			return err
 		}

@@ -79,9 +79,9 @@ func without(st *stanza.Stanza, drop func(space, local string) bool) *stanza.Sta
 }
 
 // roomOnly says which children only a room writes (XEP-0045 §17.3, XEP-0313
-// §8.4), or only it reads.
+// §8.4, XEP-0317), or only it reads.
 func roomOnly(space, local string) bool {
-	return local == "x" && (space == spaceUser || space == spaceMUC)
+	return local == "x" && (space == spaceUser || space == spaceMUC) || local == "hats" && space == spaceHats
 }
 
 // appendOccupantID writes XEP-0421 §3.
