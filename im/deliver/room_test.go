@@ -256,11 +256,11 @@ func TestRoom_noGhosts(t *testing.T) {
 		wg.Go(func() { w.path.Disconnect(t.Context(), d.s.JID().Bare(), "gone") })
 	}
 	wg.Wait()
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != 1 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != 1 {
 		t.Errorf("%d seats in %d rooms, want the one who stayed", seats, rooms)
 	}
 	w.path.End(t.Context(), a.s)
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 0 || seats != 0 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 0 || seats != 0 {
 		t.Errorf("%d seats in %d rooms after all have left", seats, rooms)
 	}
 }
@@ -358,7 +358,7 @@ func TestRoom_large(t *testing.T) {
 	if _, waiting := slow.s.Unacked(); waiting < people+100 {
 		t.Errorf("%d stanzas wait, want %d presences and 100 messages", waiting, people)
 	}
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != people+2 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != people+2 {
 		t.Errorf("%d seats in %d rooms", seats, rooms)
 	}
 }

@@ -108,7 +108,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create {
+		if !r.home.live.Load().Create {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -173,7 +173,7 @@ func (r door) lapse(created bool) {
 // found makes a room, locked until its owner has configured it (XEP-0045 §10.1.1).
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
-	r.cfg = r.home.Settings.Default
+	r.cfg = r.home.live.Load().Default
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past = subject{}, nil, past{upto: r.past.upto}
@@ -206,7 +206,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 
 // most is how many may be in the room when somebody of an affiliation enters.
 func (r door) most(aff Affiliation) int {
-	n := r.home.Settings.Most
+	n := r.home.live.Load().Most
 	if r.cfg.MaxUsers > 0 {
 		n = min(n, r.cfg.MaxUsers)
 	}

@@ -36,8 +36,8 @@ type Setup struct {
 	DB       *store.DB
 	Archive  *archive.Archive
 	Routes   *route.Table
-	Service  jid.JID // the service's domain
-	Settings Settings
+	Service  jid.JID  // the service's domain
+	Settings Settings // as they are at the start: Services.Change
 	Submit   Submit
 	Now      func() time.Time
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
@@ -52,6 +52,7 @@ type Rooms struct {
 	key  []byte // of occupant ids
 	pass passing
 	stop atomic.Bool
+	live atomic.Pointer[Settings]
 
 	mu     sync.Mutex
 	loaded map[jid.JID]*room // owner: mu
@@ -65,6 +66,7 @@ func New(ctx context.Context, s Setup) (*Rooms, error) {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	rs := &Rooms{Setup: s, loaded: make(map[jid.JID]*room)}
+	rs.live.Store(&s.Settings)
 	rs.seated.where = make(map[*session.Session]map[*room]struct{})
 	rs.pass.waiting = make(map[string]passed)
 	var err error
@@ -304,6 +306,9 @@ func (rs *Rooms) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, at := range all {
+		if !rs.Serves(at) {
+			continue // another host's
+		}
 		if err := rs.vanish(ctx, at); err != nil {
 			return err
 		}
