@@ -98,7 +98,7 @@ type Limits struct {
 type Rooms struct {
 	Domain     string `toml:"domain" host:"yes" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
 	Name       string `toml:"name" host:"yes" doc:"What clients call the service."`
-	Create     bool   `toml:"create" host:"yes" doc:"Everybody may make rooms."`
+	Create     bool   `toml:"create" host:"yes" doc:"Everybody with an address of the host may make rooms. If not: its administrators."`
 	Persistent bool   `toml:"persistent" host:"yes" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
 	Occupants  int    `toml:"occupants" host:"yes" doc:"Most people in one room at once; an owner may allow fewer."`
 	History    int    `toml:"history" host:"yes" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`

@@ -62,7 +62,7 @@ func (r *reloader) apply() (changed []string, err error) {
 		r.level.Set(next.LogLevel())
 	}
 	if r.hosts != nil {
-		r.hosts.reload(next)
+		r.hosts.reload(context.Background(), next)
 	}
 	r.running = next
 	return changed, nil

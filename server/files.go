@@ -113,7 +113,12 @@ func (c *core) openFiles(ctx context.Context) (err error) {
 	l.Size, l.PerDay, l.FilesPerDay, l.Total = f.MaxSize.Bytes(), f.PerDay.Bytes(), f.FilesPerDay, f.Total.Bytes()
 	conf := file.Config{DB: c.db, Dir: filepath.Join(c.cfg.Data, "files"), Limits: l, LimitsOf: fileLimits(c.hosts, l), Keep: f.Keep.D(), Strip: f.StripMetadata,
 		Pictures: picture.Limits{Pixels: int64(f.ThumbnailPixels), Workers: int64(f.ThumbnailWorkers)},
-		Active:   c.accounts.Active, Now: time.Now, Log: c.log}
+		Active: func(ctx context.Context, who jid.JID) (bool, error) {
+			if !c.local(who.Domain()) { // its host is gone
+				return false, nil
+			}
+			return c.accounts.Active(ctx, who)
+		}, Now: time.Now, Log: c.log}
 	if f.Store == "s3" {
 		s := f.S3
 		conf.S3 = &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,

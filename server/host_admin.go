@@ -72,11 +72,11 @@ func hostable(at jid.JID) error {
 
 // ready checks what a host would be and makes it, unseen.
 func (h operating) ready(ctx context.Context, at jid.JID, set host.Settings, list []host.Host, settings map[string]host.Settings) (*served, error) {
-	cfg, err := hostConfig(h.c.cfg, at, set)
+	cfg, err := hostConfig(h.file.Load(), at, set)
 	if err != nil {
 		return nil, err
 	}
-	if at == h.c.domain && (cfg.TLS.Cert != h.c.cfg.TLS.Cert || cfg.TLS.Key != h.c.cfg.TLS.Key) {
+	if at == h.c.domain && (set["tls.cert"]+set["tls.key"] != "") {
 		return nil, host.Refuse("the certificate of %s stands in the configuration file", at)
 	}
 	taken := map[string]string{} // address → whose it is
@@ -85,7 +85,7 @@ func (h operating) ready(ctx context.Context, at jid.JID, set host.Settings, lis
 			continue
 		}
 		taken[e.Name.Domain()] = e.Name.Domain()
-		if other, err := hostConfig(h.c.cfg, e.Name, settings[e.Name.Domain()]); err == nil {
+		if other, err := hostConfig(h.file.Load(), e.Name, settings[e.Name.Domain()]); err == nil {
 			taken[other.RoomsDomain()] = e.Name.Domain()
 		}
 	}
@@ -194,7 +194,7 @@ func (h operating) Remove(ctx context.Context, at jid.JID, r host.Removal) error
 		if !r.Purge {
 			return nil
 		}
-		cfg, _ := hostConfig(h.c.cfg, at, settings[at.Domain()]) // nil if its settings are no good any more
+		cfg, _ := hostConfig(h.file.Load(), at, settings[at.Domain()]) // nil if its settings are no good any more
 		return errors.Join(h.purge(ctx, at, cfg), h.store.Remove(ctx, at))
 	})
 }
@@ -315,7 +315,7 @@ func (h operating) Show(ctx context.Context, at jid.JID) (out host.State, err er
 			return err
 		}
 		own := settings[at.Domain()]
-		cfg, err := hostConfig(h.c.cfg, at, own)
+		cfg, err := hostConfig(h.file.Load(), at, own)
 		if err != nil { // shown as far as it can be, or nobody could mend it
 			out.Broken = err.Error()
 			for k, v := range own {

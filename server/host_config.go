@@ -3,6 +3,7 @@ package server
 import (
 	"encoding"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -33,6 +34,9 @@ func hostConfig(file *Config, at jid.JID, set host.Settings) (*Config, error) {
 		v, ok := fields[key]
 		if !ok {
 			return nil, notPerHost(key, fields)
+		}
+		if strings.HasPrefix(key, "tls.") && !filepath.IsAbs(text) {
+			return nil, host.Refuse("%s: %q is not an absolute path", key, text)
 		}
 		if err := setText(v, text); err != nil {
 			return nil, host.Refuse("%s: %s", key, err)

@@ -37,6 +37,7 @@ type hosts struct {
 	store *host.Store
 	live  atomic.Pointer[map[string]*served] // by domain; replaced, never changed in place
 	keys  atomic.Pointer[edge.Keys]          // nil: nobody can connect
+	file  atomic.Pointer[Config]             // as it was read last
 
 	turn   chan struct{}     // full while a change is under way, which goes to the disk
 	broken map[string]string // whoever has the turn; why a host is not served that should be
@@ -47,6 +48,7 @@ type hosts struct {
 func openHosts(ctx context.Context, c *core) error {
 	h := &hosts{c: c, store: host.New(c.db), turn: make(chan struct{}, 1), broken: map[string]string{}}
 	c.hosts = h
+	h.file.Store(c.cfg)
 	list, settings, err := h.store.List(ctx)
 	if err != nil {
 		return err
@@ -84,7 +86,7 @@ func (h *hosts) config(domain string) *Config {
 	if v := h.of(domain); v != nil {
 		return v.cfg
 	}
-	return h.c.cfg
+	return h.file.Load()
 }
 
 // edge finds a host for c2s.
@@ -134,7 +136,7 @@ func (h *hosts) prepare(ctx context.Context, at jid.JID, cfg *Config) (*served, 
 	v := &served{at: at, cfg: cfg}
 	var err error
 	if at != h.c.domain {
-		if v.cert, err = hostCertificate(h.c.cfg, cfg, time.Now()); err != nil {
+		if v.cert, err = hostCertificate(h.file.Load(), cfg, time.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -240,26 +242,30 @@ func hostGone(at jid.JID) *stream.Error {
 	return stream.Fail("host-gone", "This server does not serve "+at.Domain()+" any more.")
 }
 
-// reload reads the certificates of all hosts again; one that is no good leaves
-// the old one, and the other hosts alone.
-func (h *hosts) reload(file *Config) {
+// reload lets another file hold, and reads the certificates of all hosts again; one
+// that is no good leaves the old one, and the other hosts alone.
+func (h *hosts) reload(ctx context.Context, file *Config) {
 	h.turn <- struct{}{}
 	defer func() { <-h.turn }()
+	_, settings, err := h.store.List(ctx)
+	if err != nil {
+		h.c.log.Error("server: hosts were not read again", "err", err)
+		return
+	}
+	h.file.Store(file)
 	for domain, v := range *h.live.Load() {
-		if v.at == h.c.domain {
-			continue
+		next, err := *v, error(nil)
+		if next.cfg, err = hostConfig(file, v.at, settings[domain]); err == nil && v.at != h.c.domain {
+			next.cert, err = hostCertificate(file, next.cfg, time.Now())
 		}
-		cert, err := hostCertificate(file, v.cfg, time.Now())
-		if err == nil && cert != nil {
-			err = fresh(cert.Leaf, domain, time.Now())
+		if err == nil && next.cert != nil {
+			err = fresh(next.cert.Leaf, domain, time.Now())
 		}
 		if err != nil {
 			h.c.log.Error("server: a host keeps the certificate it had", "host", domain, "err", err)
 			continue
 		}
-		next := *v
-		next.cert = cert
-		h.certify(domain, cert)
+		h.certify(domain, next.cert)
 		h.replace(domain, &next)
 	}
 }

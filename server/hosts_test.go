@@ -173,6 +173,7 @@ func TestHosts_settings(t *testing.T) {
 		{"rooms.domain=conference.a.test", "conference.a.test belongs to a.test"},
 		{"contact.abuse=somebody", "is no link"},
 		{"tls.cert=/nowhere", "tls"},
+		{"tls.cert=cert.pem", "not an absolute path"},
 	} {
 		k, v, _ := strings.Cut(r.set, "=")
 		err := op.Set(t.Context(), b, host.Change{Set: host.Settings{k: v}})
@@ -202,6 +203,19 @@ func TestHosts_settings(t *testing.T) {
 	}
 	if c.hosts.config("b.test").Files.MaxSize != MiB || c.hosts.config("a.test").Files.MaxSize != 100*MiB {
 		t.Error("the size of files")
+	}
+	for who, want := range map[string]bool{"user@b.test": true, "user@a.test": false, "root@a.test": true, "admin@a.test": false} {
+		if may, err := c.hosts.makesRooms("b.test")(t.Context(), jid.MustParse(who)); may != want || err != nil {
+			t.Errorf("%s makes rooms on b.test: %v %v", who, may, err)
+		}
+	}
+	if err := op.Set(t.Context(), b, host.Change{Set: host.Settings{"rooms.create": "false"}}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]bool{"user@b.test": false, "admin@b.test": true} {
+		if may, err := c.hosts.makesRooms("b.test")(t.Context(), jid.MustParse(who)); may != want || err != nil {
+			t.Errorf("%s makes rooms on b.test, where administrators do: %v %v", who, may, err)
+		}
 	}
 	st, err := op.Show(t.Context(), b)
 	if err != nil || st.Rooms != "halls.b.test" || st.Accounts != 2 || st.Until.IsZero() {

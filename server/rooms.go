@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
@@ -17,6 +18,7 @@ func (c *core) openRooms(ctx context.Context, cfg *Config) (*room.Rooms, error) 
 	}
 	return room.New(ctx, room.Setup{
 		DB: c.db, Archive: c.archive, Routes: c.routes, Service: at, Now: time.Now, Guest: c.guests.Is, Log: c.log,
+		Makes: c.hosts.makesRooms(cfg.Domain),
 		// The path is made after the rooms it carries messages to.
 		Submit:   func(ctx context.Context, m *room.Message) error { return c.path.Submit(ctx, m) },
 		Settings: roomSettings(cfg),
@@ -27,4 +29,14 @@ func roomSettings(cfg *Config) room.Settings {
 	r := cfg.Rooms
 	return room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History,
 		Default: room.Config{Persistent: r.Persistent, History: min(20, r.History)}}
+}
+
+// makesRooms says who may make rooms on a host: its people if it says so, its administrators in any case.
+func (h *hosts) makesRooms(domain string) func(context.Context, jid.JID) (bool, error) {
+	return func(ctx context.Context, who jid.JID) (bool, error) {
+		if who.Domain() == domain && h.config(domain).Rooms.Create {
+			return true, nil
+		}
+		return account.Of(h.c.accounts, domain).IsAdmin(ctx, who)
+	}
 }

@@ -45,6 +45,11 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	if err != nil {
 		return err
 	}
+	if a.makes = rs.live.Load().Create; rs.Makes != nil && a.x != nil {
+		if a.makes, err = rs.Makes(ctx, s.JID().Bare()); err != nil {
+			return err
+		}
+	}
 	bare := st.To.Bare()
 	return rs.with(ctx, bare, func(r *room) error {
 		t := r.seats[s]
@@ -74,6 +79,7 @@ type arrival struct {
 	nick, key string
 	asked     string         // the nickname as written
 	presence  *stanza.Stanza // without what only rooms write
+	makes     bool           // may make rooms
 }
 
 func newArrival(s *session.Session, st *stanza.Stanza) (*arrival, error) {
@@ -108,7 +114,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.live.Load().Create {
+		if !a.makes {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {

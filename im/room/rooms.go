@@ -43,6 +43,8 @@ type Setup struct {
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
 	// whose rooms would have no owner when they are gone. Nil: nobody is one.
 	Guest func(jid.JID) bool
+	// Makes says whether somebody may make rooms here; nil: as Settings.Create says.
+	Makes func(ctx context.Context, who jid.JID) (bool, error)
 	Log   *slog.Logger
 }
 
