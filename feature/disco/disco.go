@@ -2,6 +2,7 @@ package disco
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/parlance-im/parlance/im"
@@ -31,8 +32,10 @@ type Config struct {
 	Personal Personal
 }
 
-// Nodes answers for nodes of the host; ok is false if it does not know one.
+// Nodes answers for nodes of the host; ok is false if it does not know one. An
+// account's own holder finds those that Owns names at the account too.
 type Nodes interface {
+	Owns(node string) bool
 	NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error)
 	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
 }
@@ -164,6 +167,10 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return nil, err
 	}
 	if node := q.Payload.Attr("node"); node != "" {
+		if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+			info, _, err := d.nodes.NodeInfo(ctx, q, node)
+			return info.Element(node), err
+		}
 		if d.personal == nil {
 			return nil, stanza.Fail("item-not-found", "there is no such node")
 		}
@@ -177,11 +184,27 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	return d.account.Element(""), nil
 }
 
+// hidden is an error of visible, not one of finding out.
+func hidden(err error) bool {
+	var e *stanza.Error
+	return errors.As(err, &e)
+}
+
 func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	if err := d.visible(ctx, q); err != nil {
+	node := q.Payload.Attr("node")
+	if err := d.visible(ctx, q); hidden(err) {
+		// XEP-0030 §8: an empty list, as from somebody who does not exist.
+		out := elem.New(vocab.ItemsSpace, "query")
+		if node != "" {
+			out.Set("node", node)
+		}
+		return out, nil
+	} else if err != nil {
 		return nil, err
 	}
-	node := q.Payload.Attr("node")
+	if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+		return d.nodeItems(ctx, q, node)
+	}
 	if d.personal != nil {
 		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
 	}
