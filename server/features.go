@@ -30,6 +30,7 @@ import (
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/search"
 	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -42,7 +43,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
 		avatar.Feature(),
-		block.Feature(c.blocks, c.presence),
+		block.Feature(c.blocks, hiding{c}),
 		bookmark.Feature(),
 		carbon.Feature(),
 		deliver.Feature(),
@@ -69,7 +70,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		// Gajim looks for the upload service among the server's items only.
 		items = append(items, c.domain)
 	}
-	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log, Account: pep.Command(c.personal)})
 	all = append(all, commands.Feature(), contacts(), portable())
 	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
@@ -84,6 +85,7 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		room.Migrations(),
+		search.Migrations(),
 		vcard.Migrations(),
 		pubsub.Migrations(),
 		private.Migrations(),

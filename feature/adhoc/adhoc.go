@@ -21,6 +21,8 @@ type Config struct {
 	Features []im.Feature     // whose commands are offered
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // who ran what; nil: nobody hears of it
+	// Account runs the commands that an account has beside the host's; nil: there are none.
+	Account im.Handler
 }
 
 // Commands are all commands of the host.
@@ -30,11 +32,12 @@ type Commands struct {
 	now    func() time.Time
 	log    *slog.Logger
 	open   sessions
+	others im.Handler // commands of accounts that are not the host's
 }
 
 // New collects the features' commands.
 func New(c Config) *Commands {
-	m := &Commands{byNode: map[string]*im.Command{}, now: c.Now, log: c.Log}
+	m := &Commands{byNode: map[string]*im.Command{}, now: c.Now, log: c.Log, others: c.Account}
 	m.open.byID, m.open.count = map[string]*session{}, map[jid.JID]int{}
 	if m.now == nil {
 		m.now = time.Now
@@ -69,6 +72,9 @@ func (m *Commands) Feature() im.Feature {
 // handle is one step of a command. An error repeats which command and session it
 // is about, as in the examples of XEP-0050: clients look for it there.
 func (m *Commands) handle(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if !q.To.IsDomain() && m.others != nil && m.byNode[q.Payload.Attr("node")] == nil {
+		return m.others(ctx, q)
+	}
 	out, err := m.answer(ctx, q)
 	var se *stanza.Error
 	if errors.As(err, &se) {

@@ -203,7 +203,13 @@ func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, erro
 		return nil, err
 	}
 	if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
-		return d.nodeItems(ctx, q, node)
+		out, err := d.nodeItems(ctx, q, node)
+		if err == nil && d.personal != nil {
+			if more, err := d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node); err == nil {
+				out.Add(more.Children...)
+			}
+		}
+		return out, err
 	}
 	if d.personal != nil {
 		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
