@@ -29,6 +29,9 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 	if registers(s.nego, raw) {
 		return register(ctx, s.nego, raw)
 	}
+	if string(raw.Space) == stream.SMSpace && (string(raw.Local) == "enable" || string(raw.Local) == "resume") {
+		return s.failed("unexpected-request", nil) // XEP-0198 §3, §5: after the login; the stream goes on
+	}
 	return notYet()
 }
 

@@ -2,6 +2,7 @@ package disco
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/parlance-im/parlance/im"
@@ -66,8 +67,10 @@ func (d *Disco) at(q *im.IQ) *Host {
 	return &Host{d.host, d.items}
 }
 
-// Nodes answers for nodes of the host; ok is false if it does not know one.
+// Nodes answers for nodes of the host; ok is false if it does not know one. An
+// account's own holder finds those that Owns names at the account too.
 type Nodes interface {
+	Owns(node string) bool
 	NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error)
 	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
 }
@@ -200,6 +203,10 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return nil, err
 	}
 	if node := q.Payload.Attr("node"); node != "" {
+		if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+			info, _, err := d.nodes.NodeInfo(ctx, q, node)
+			return info.Element(node), err
+		}
 		if d.personal == nil {
 			return nil, stanza.Fail("item-not-found", "there is no such node")
 		}
@@ -213,11 +220,33 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	return d.account.Element(""), nil
 }
 
+// hidden is an error of visible, not one of finding out.
+func hidden(err error) bool {
+	var e *stanza.Error
+	return errors.As(err, &e)
+}
+
 func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	if err := d.visible(ctx, q); err != nil {
+	node := q.Payload.Attr("node")
+	if err := d.visible(ctx, q); hidden(err) {
+		// XEP-0030 §8: an empty list, as from somebody who does not exist.
+		out := elem.New(vocab.ItemsSpace, "query")
+		if node != "" {
+			out.Set("node", node)
+		}
+		return out, nil
+	} else if err != nil {
 		return nil, err
 	}
-	node := q.Payload.Attr("node")
+	if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+		out, err := d.nodeItems(ctx, q, node)
+		if err == nil && d.personal != nil {
+			if more, err := d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node); err == nil {
+				out.Add(more.Children...)
+			}
+		}
+		return out, err
+	}
 	if d.personal != nil {
 		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
 	}

@@ -151,11 +151,11 @@ func (a admin) own(ctx context.Context, c *im.Call, field string) ([]jid.JID, er
 func (a admin) local(c *im.Call, v string) (jid.JID, error) {
 	j, err := jid.Parse(v)
 	if err != nil || j.Local() == "" {
-		return j, bad("%q is no account; write it like somebody@%s", v, c.Host.Domain())
+		return j, mend("%q is no account; write it like somebody@%s", v, c.Host.Domain())
 	}
 	if j.Domain() != c.Host.Domain() {
 		// HARDENING I10: who administers one domain does nothing in another.
-		return j, stanza.Fail("not-allowed", fmt.Sprintf("%s is not an account of %s", j.Bare(), c.Host.Domain()))
+		return j, mend("%s is not an account of %s", j.Bare(), c.Host.Domain())
 	}
 	return j, nil
 }
@@ -163,9 +163,14 @@ func (a admin) local(c *im.Call, v string) (jid.JID, error) {
 func (a admin) existing(ctx context.Context, j jid.JID) (jid.JID, error) {
 	there, err := a.Accounts.Exists(ctx, j)
 	if err == nil && !there {
-		err = stanza.Fail("item-not-found", fmt.Sprintf("there is no account %s", j))
+		err = mend("there is no account %s", j)
 	}
 	return j, err
+}
+
+// mend is an answer to a form with somebody in it who is not there.
+func mend(format string, args ...any) error {
+	return &im.Mend{Text: fmt.Sprintf(format, args...)}
 }
 
 // bad is an answer to a form that does not make sense (XEP-0050 §4.4).

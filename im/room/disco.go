@@ -168,7 +168,7 @@ func (s *subject) text() string {
 	return e.ChildText("subject")
 }
 
-// roomItems is XEP-0045 §6.5: who is here, for who is here.
+// roomItems is XEP-0045 §6.5: who is here, for who is here or could come in and see.
 func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	out := elem.New(disco.ItemsSpace, "query")
 	switch node := q.Payload.Attr("node"); node {
@@ -183,7 +183,7 @@ func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	return out, rs.inRoom(ctx, q, func(r *room) error {
-		if r.seats[q.Session] == nil {
+		if r.seats[q.Session] == nil && r.mayRead(q.From) != nil {
 			return nil
 		}
 		for _, o := range r.people {

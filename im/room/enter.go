@@ -326,7 +326,10 @@ func (r door) update(t *seat, a *arrival) error {
 	t.presence = a.presence
 	// The newest presence is what the occupant shows.
 	o.seats = append(without1(o.seats, t), t)
-	r.announce(o, why{})
+	o.shown = [2]*session.Frame{}
+	n := r.now(o)
+	n.asker, n.id = t.s, a.id
+	r.tell(n)
 	return nil
 }
 
@@ -345,6 +348,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	n := r.now(o)
 	n.st, n.nick, n.codes = leaving(o, nil), a.nick, []string{codeNewNick}
+	n.asker, n.id = t.s, a.id
 	r.tell(n)
 	delete(r.nicks, o.key)
 	o.nick, o.key, o.at = a.nick, a.key, at
@@ -359,6 +363,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	o.shown = [2]*session.Frame{}
 	n = r.now(o)
+	n.asker, n.id = t.s, a.id
 	if a.asked != a.nick {
 		n.own = []string{codeNickChanged}
 	}
