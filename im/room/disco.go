@@ -17,7 +17,7 @@ import (
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
 	roomFeatures = []string{archive.Space, archive.Space + "#extended", "urn:xmpp:sid:0", spaceModerate, spaceRetract,
-		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
+		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceVersions, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 
 // serviceInfo is XEP-0045 §6.2.

@@ -193,6 +193,7 @@ func (r door) found(owner jid.JID) {
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
+	r.versions = versions{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
@@ -256,6 +257,7 @@ func (r door) mayBe(key string, bare jid.JID) error {
 func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	o := t.o
 	real := r.sees(o.role)
+	r.catchUp(t, a)
 	for _, other := range others {
 		if other != o && len(other.seats) > 0 && !r.cfg.silent(other.role) {
 			r.push(t.s, r.shown(other, real))
@@ -271,6 +273,9 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	n.own = append(n.own, own...)
 	if a.asked != o.nick {
 		n.own = append(n.own, codeNickChanged) // XEP-0045 §7.2.2
+	}
+	if t.versions {
+		n.version = r.version()
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {

@@ -15,6 +15,7 @@ func Feature() im.Feature {
 			{ID: "XEP-0424", Version: "0.4.2", Status: "partial", Note: "tombstones in rooms' archives"},
 			{ID: "XEP-0425", Version: "0.3.0", Status: "complete"},
 			{ID: "XEP-0433", Version: "0.1.0", Status: "complete"},
+			{ID: "XEP-0463", Version: "0.2.0", Status: "complete"},
 			{ID: "XEP-0486", Version: "0.1.0", Status: "complete"},
 			{ID: "XEP-0500", Version: "0.1.1", Status: "complete"},
 			{ID: "XEP-0313", Version: "1.1.0", Status: "complete", Note: "room archives"},

@@ -47,6 +47,7 @@ type room struct {
 	crowd    []*seat // the same, in the order they came
 	past     past
 	hats     hats
+	versions versions
 	requests map[jid.JID]string // registrations that wait for an admin: the nickname asked for
 	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
@@ -68,6 +69,7 @@ type seat struct {
 	s        *session.Session
 	o        *occupant
 	presence *stanza.Stanza // without what only rooms write; from the occupant's address, to nobody
+	versions bool           // its client wants versions of the affiliations (XEP-0463)
 	deaf     []jid.JID      // occupants whose messages it does not get (XEP-0191)
 }
 
