@@ -140,6 +140,9 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 	if !exists {
 		return nil, stanza.Fail("item-not-found", "there is no such account") // XEP-0045 §7.8.2
 	}
+	if m.Out.To.IsFull() && p.cfg.Routes.Session(m.Out.To) == nil {
+		m.Out.To = m.Out.To.Bare() // XEP-0045 §7.9: the device that was talked to has gone, its owner is invited
+	}
 	letter := &judged{st: m.Out, held: j.held, private: true}
 	pl, refusal := plan(letter, nil, p.snapshot(m.Out.To, exists))
 	if refusal != nil || pl == nil || pl.entry == nil {

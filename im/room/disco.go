@@ -26,7 +26,7 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
-	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
+	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", spaceUnique, rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
 
@@ -103,10 +103,7 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 }
 
 func (r rule) info(from jid.JID) disco.Info {
-	name := r.cfg.Name
-	if name == "" {
-		name = r.at.Local()
-	}
+	name := r.shownName(r.mayRead(from) == nil)
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: name}}}
 	i.Features = append(append(i.Features, bothFeatures...), roomFeatures...)
 	// XEP-0045 §16.3.

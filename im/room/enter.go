@@ -190,6 +190,9 @@ func (r door) lapse(created bool) {
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
 	r.cfg = r.home.Settings.Default
+	if r.home.redeem(r.at.Local(), owner) {
+		r.cfg = r.cfg.grouped()
+	}
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}

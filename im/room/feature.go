@@ -9,6 +9,7 @@ func Feature() im.Feature {
 		Specs: []im.Spec{
 			{ID: "XEP-0045", Version: "1.35.5", Status: "complete"},
 			{ID: "XEP-0249", Version: "1.2", Status: "complete"},
+			{ID: "XEP-0307", Version: "0.1", Status: "complete", Note: "a room of such a name is a group: members-only, non-anonymous, hidden"},
 			{ID: "XEP-0317", Version: "0.3.1", Status: "complete"},
 			{ID: "XEP-0410", Version: "1.1.0", Status: "complete", Note: "with the server's optimisation"},
 			{ID: "XEP-0421", Version: "1.0.1", Status: "complete"},

@@ -137,6 +137,8 @@ func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.serviceItems(ctx, q)
 	case elem.Name{Space: spaceSearch, Local: "search"}:
 		return rs.search(ctx, q)
+	case elem.Name{Space: spaceUnique, Local: "unique"}:
+		return rs.name(q)
 	case elem.Name{Space: spacePing, Local: "ping"}:
 		return nil, nil
 	}

@@ -89,7 +89,7 @@ func (r *room) load(ctx context.Context) {
 	st, err := readRoom(ctx, r.home.DB, r.at)
 	var kept []moment
 	if err == nil && st != nil {
-		kept, err = readPast(ctx, r.home, r.at, st.since)
+		kept, err = readPast(ctx, r.home, r.at, st)
 	}
 	if err != nil {
 		r.home.drop(r) // the next one tries again
