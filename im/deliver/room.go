@@ -78,7 +78,7 @@ func (in *Inlet) before(ctx context.Context, s archive.Sending) (bool, error) {
 	if err := in.commitTaken(); err != nil {
 		return false, err
 	}
-	return in.p.cfg.Archive.Has(ctx, s)
+	return archive.Has(ctx, in.p.cfg.Archive, s)
 }
 
 func (in *Inlet) refuseRoom(ctx context.Context, j *judged, st *stanza.Stanza, err error) error {

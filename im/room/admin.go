@@ -101,7 +101,7 @@ func compare(a, b jid.JID) int {
 }
 
 // nickOf is an account's nickname: the one it has reserved, or the one it has now.
-func (r *room) nickOf(j jid.JID, g grant) string {
+func (r rule) nickOf(j jid.JID, g grant) string {
 	if g.nick != "" {
 		return g.nick
 	}
@@ -199,7 +199,7 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
 		by := rs.person(r, q)
-		actor := why{nick: r.nickOf(q.From.Bare(), grant{})}
+		actor := why{nick: rule{r}.nickOf(q.From.Bare(), grant{})}
 		next, reasons := map[jid.JID]grant{}, map[jid.JID]why{}
 		var turns []wanted
 		for _, c := range q.Payload.Children {
@@ -331,7 +331,7 @@ func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code st
 			w = reasons[o.bare.DomainJID()]
 		}
 		if g, changed := next[o.bare]; changed && !here[o.bare] {
-			w.step = r.step(o.bare, was[o.bare], g.affiliation)
+			w.step = tally(r).step(o.bare, was[o.bare], g.affiliation)
 		}
 		here[o.bare] = true
 		r.regrade(o, w, code)
@@ -339,7 +339,7 @@ func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code st
 	for _, j := range slices.SortedFunc(maps.Keys(next), compare) {
 		if !here[j] {
 			w := reasons[j]
-			w.step = r.step(j, was[j], next[j].affiliation)
+			w.step = tally(r).step(j, was[j], next[j].affiliation)
 			r.aside(j, w)
 		}
 	}

@@ -173,7 +173,7 @@ func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case spaceCommands:
 		out.Set("node", node)
 		return out, rs.inRoom(ctx, q, func(r *room) error {
-			r.commandItems(rs.person(r, q), out)
+			rule{r}.commandItems(rs.person(r, q), out)
 			return nil
 		})
 	default:

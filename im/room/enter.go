@@ -28,7 +28,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			}
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
-		return rs.arrive(ctx, s, st)
+		return usher{rs}.arrive(ctx, s, st)
 	case stanza.Unavailable:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
@@ -40,7 +40,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 
 // arrive takes available presence to an occupant's address: somebody enters,
 // comes back, changes nickname or shows something else.
-func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	a, err := newArrival(s, st)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	return err
 }
 
-func (rs *Rooms) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+func (rs usher) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
 	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
@@ -190,7 +190,7 @@ func (r door) lapse(created bool) {
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
 	r.cfg = r.home.Settings.Default
-	if r.home.redeem(r.at.Local(), owner) {
+	if (clerk{r.home}).redeem(r.at.Local(), owner) {
 		r.cfg = r.cfg.grouped()
 	}
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
@@ -278,7 +278,7 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 		n.own = append(n.own, codeNickChanged) // XEP-0045 §7.2.2
 	}
 	if t.versions {
-		n.version = r.version()
+		n.version = tally(r).version()
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {

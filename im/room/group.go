@@ -41,7 +41,7 @@ const (
 const spaceUnique = "http://jabber.org/protocol/muc#unique"
 
 // name is XEP-0307 §2.
-func (rs desk) name(q *im.IQ) (*elem.Element, error) {
+func (rs clerk) name(q *im.IQ) (*elem.Element, error) {
 	who := q.From.Bare()
 	if !rs.Settings.Create || rs.Guest != nil && rs.Guest(who) {
 		return nil, fail("not-allowed", "you make no rooms here")
@@ -69,7 +69,7 @@ func (rs desk) name(q *im.IQ) (*elem.Element, error) {
 }
 
 // redeem says whether a room of a name given out is being made by whom it was given to.
-func (rs *Rooms) redeem(name string, who jid.JID) bool {
+func (rs clerk) redeem(name string, who jid.JID) bool {
 	u := &rs.unique
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -90,7 +90,7 @@ func (c Config) grouped() Config {
 
 // shownName is what a room is called: its name; a group without one is called by
 // its people, for who may know them.
-func (r *room) shownName(insider bool) string {
+func (r rule) shownName(insider bool) string {
 	switch {
 	case r.cfg.Name != "":
 		return r.cfg.Name
@@ -101,7 +101,7 @@ func (r *room) shownName(insider bool) string {
 	}
 	var names []string
 	for _, a := range []Affiliation{Owner, Admin, Member} {
-		names = append(names, rule{r}.named(a)...)
+		names = append(names, r.named(a)...)
 	}
 	more := ""
 	if len(names) > 4 {

@@ -101,7 +101,7 @@ func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza
 		}
 		return nil, fail("service-unavailable", "the service itself takes no messages")
 	}
-	if done, err := rs.approves(ctx, s, st); done {
+	if done, err := (clerk{rs}).approves(ctx, s, st); done {
 		return nil, err
 	}
 	err = rs.with(ctx, st.To.Bare(), func(r *room) error {

@@ -156,7 +156,7 @@ func (r *room) sit(s *session.Session, o *occupant, presence *stanza.Stanza) *se
 	r.seats[s] = t
 	r.crowd = append(r.crowd, t)
 	r.home.seated.note(s, r)
-	r.listen(t)
+	talk{r}.listen(t)
 	return t
 }
 

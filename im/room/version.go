@@ -41,7 +41,7 @@ const (
 func (v *versions) String() string { return fmt.Sprintf("%016x%016x", v.sum[0], v.sum[1]) }
 
 // weigh adds an entry of the list to the sum, or takes it out.
-func (r *room) weigh(who jid.JID, a Affiliation, in bool) {
+func (r tally) weigh(who jid.JID, a Affiliation, in bool) {
 	if a == None {
 		return
 	}
@@ -58,7 +58,7 @@ func (r *room) weigh(who jid.JID, a Affiliation, in bool) {
 }
 
 // version is the present one.
-func (r *room) version() string {
+func (r tally) version() string {
 	if !r.versions.known {
 		r.versions = versions{known: true}
 		for who, g := range r.grants {
@@ -69,7 +69,7 @@ func (r *room) version() string {
 }
 
 // step counts a change, if it is one and anybody has asked for versions.
-func (r *room) step(who jid.JID, from, to Affiliation) (s step) {
+func (r tally) step(who jid.JID, from, to Affiliation) (s step) {
 	v := &r.versions
 	if !v.known || from == to {
 		return s
@@ -116,14 +116,14 @@ func (r door) catchUp(t *seat, a *arrival) {
 	w := who{t.o.role, t.o.affiliation}
 	if w.affiliation < Admin && !r.cfg.open(w) { // XEP-0463 §5.2.3: as for the lists (XEP-0045 §9.5)
 		t.versions = false
-		r.push(t.s, r.noVersions(a.id))
+		r.push(t.s, tally(r).noVersions(a.id))
 		return
 	}
-	now := r.version()
+	now := tally(r).version()
 	if since == now {
 		return
 	}
-	changed, ok := r.changedSince(since)
+	changed, ok := tally(r).changedSince(since)
 	if !ok {
 		since, changed = "", slices.SortedFunc(maps.Keys(r.grants), compare)
 	}
@@ -160,7 +160,7 @@ func (r door) pages(t *seat, since, until string, items []*elem.Element) {
 }
 
 // changedSince is whose affiliation has changed since a version; false if that is not known.
-func (r *room) changedSince(since string) (out []jid.JID, known bool) {
+func (r tally) changedSince(since string) (out []jid.JID, known bool) {
 	if since == "" {
 		return nil, false
 	}
@@ -176,7 +176,7 @@ func (r *room) changedSince(since string) (out []jid.JID, known bool) {
 	return out, true
 }
 
-func (r *room) noVersions(id string) *session.Frame {
+func (r tally) noVersions(id string) *session.Frame {
 	out := elem.New(stanza.Space, "message", "from", r.at.String(), "type", "error")
 	if id != "" {
 		out.Set("id", id)
