@@ -53,7 +53,9 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 		if err == nil && in.p.cfg.Aside != nil {
 			var rest *stanza.Stanza
 			if rest, err = in.p.cfg.Aside(ctx, in.s, st); err == nil {
-				st = rest
+				if st = rest; st == nil {
+					return nil // it was for the sender's account, all of it
+				}
 			}
 		}
 		if err != nil {

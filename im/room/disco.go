@@ -16,7 +16,7 @@ import (
 // features are those of every room; the service has the first ones too.
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
-	roomFeatures = []string{archive.Space, archive.Space + "#extended", "urn:xmpp:sid:0", spaceModerate, spaceRetract,
+	roomFeatures = []string{archive.Space, archive.Space + "#extended", archive.SpaceText, "urn:xmpp:sid:0", spaceModerate, spaceRetract,
 		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceVersions, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 

@@ -29,7 +29,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
 		return usher{rs}.arrive(ctx, s, st)
-	case stanza.Unavailable:
+	case stanza.Unavailable, stanza.Error_:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
 		// XEP-0045 §18.2.2: a room has no roster; being in it is the subscription.
