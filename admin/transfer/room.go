@@ -237,16 +237,10 @@ func (im *importer) endRoom() error {
 	if im.skip {
 		return nil
 	}
-	added, err := im.to.AddRoom(im.ctx, im.who, im.place)
-	if err != nil {
+	if _, err := im.to.AddRoom(im.ctx, im.who, im.place); err != nil {
 		return err
 	}
-	im.count(func(s *Sum) {
-		s.Rooms++
-		if !added {
-			s.There++
-		}
-	})
+	im.count(func(s *Sum) { s.Rooms++ })
 	return nil
 }
 

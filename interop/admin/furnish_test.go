@@ -21,13 +21,41 @@ func ask(t *testing.T, c *client.Client, typ, to, payload string) *client.Node {
 	return iq
 }
 
-const cave = "cave@conference.acme.test"
+const (
+	cave = "cave@conference.acme.test"
+	ps   = "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+)
+
+// personal wants what alice had in prosody's nodes: items in order, whom it was
+// open to, bookmarks in both forms (XEP-0402 §5.3).
+func personal(t *testing.T, alice, bob *client.Client) {
+	t.Helper()
+	items := ask(t, bob, "get", "alice@acme.test", ps+"<items node='urn:n'/></pubsub>").Path("pubsub", "items")
+	if len(items.Kids) != 3 || items.Kids[0].Get("id") != "i0" || items.Kids[2].Get("id") != "i2" {
+		t.Errorf("%s", items)
+	}
+	for _, node := range []string{"urn:xmpp:bookmarks:1", "storage:bookmarks"} {
+		if iq := ask(t, alice, "get", "", ps+"<items node='"+node+"'/></pubsub>"); !strings.Contains(iq.String(), cave) {
+			t.Errorf("%s: %s", node, iq)
+		}
+		if iq, err := bob.IQ(within, "get", "alice@acme.test", ps+"<items node='"+node+"'/></pubsub>"); err != nil || iq.Get("type") != "error" {
+			t.Errorf("bob reads %s: %s %v", node, iq, err)
+		}
+	}
+	iq := ask(t, alice, "get", "", "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><affiliations node='urn:n'/></pubsub>")
+	if !strings.Contains(iq.String(), "carol@acme.test") {
+		t.Errorf("%s", iq)
+	}
+	if iq := ask(t, alice, "get", "", "<query xmlns='jabber:iq:private'><n xmlns='u:n'/></query>"); iq.Path("query", "n").Text != "x" {
+		t.Errorf("%s", iq)
+	}
+}
 
 // furnish gives alice personal nodes, bookmarks, private data, a card and a room
 // with a history, affiliations, a reserved nickname, a subject and a picture.
 func furnish(t *testing.T, alice, bob *client.Client) {
 	t.Helper()
-	const ps, own = "<pubsub xmlns='http://jabber.org/protocol/pubsub'>", "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>"
+	const own = "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>"
 	form := func(kind, fields string) string {
 		return "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>" + kind + "</value></field>" + fields + "</x>"
 	}
