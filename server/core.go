@@ -182,7 +182,7 @@ func (c *core) people() deliver.Judge {
 	judge := stages(c.guests, c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
-		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
+		Accounts: c.accounts, LocalDomain: c.local, Rate: int64(c.cfg.Limits.PresenceBytes), Log: c.log, Now: time.Now,
 	})
 	c.personal = pep.New(c.personalConfig(judge))
 	c.avatars = avatar.New(c.personal, func(who jid.JID) bool { return c.routes.Sessions(who) != nil })
@@ -211,11 +211,12 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 6) // ledger, index, visits, known devices, personal services, rooms
+	behind := make(chan error, 7) // ledger, index, words, visits, known devices, personal services, rooms
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.archive.Words(behindCtx, c.log) }()
 	go func() { behind <- c.personal.Run(behindCtx) }()
 	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
@@ -226,6 +227,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 		stopAside()
 		stopPath()
 		err := <-path
+		c.presence.Stop()
 		stopBehind()
 		for range cap(behind) {
 			err = errors.Join(err, <-behind)
