@@ -188,14 +188,27 @@ func (d carried) DeriveNodes(ctx context.Context, owner jid.JID, fresh map[strin
 }
 
 func (d carried) Rooms() (jid.JID, string) {
-	if d.c.rooms == nil {
+	rs := d.rooms()
+	if rs == nil {
 		return jid.JID{}, ""
 	}
-	return d.c.rooms.Service, room.Secret(d.c.rooms)
+	return rs.Service, room.Secret(rs)
+}
+
+// rooms are those of the host that is carried; nil if it has none.
+func (d carried) rooms() *room.Rooms {
+	if v := d.c.hosts.of(d.at.Domain()); v != nil {
+		return v.rooms
+	}
+	return nil
 }
 
 func (d carried) SaveRooms(ctx context.Context, after string, n int) ([]room.Saved, error) {
-	return room.Save(ctx, d.c.db, after, n)
+	rs := d.rooms()
+	if rs == nil {
+		return nil, nil
+	}
+	return room.Save(ctx, rs, after, n) // HARDENING I10: of this host alone
 }
 
 func (d carried) RoomArchive(ctx context.Context, r *room.Saved, after session.Pos, n int) ([]archive.RoomKept, error) {
@@ -204,11 +217,11 @@ func (d carried) RoomArchive(ctx context.Context, r *room.Saved, after session.P
 }
 
 func (d carried) SetSecret(ctx context.Context, secret string) error {
-	return room.SetSecret(ctx, d.c.rooms, secret)
+	return room.SetSecret(ctx, d.rooms(), secret)
 }
 
 func (d carried) AddRoom(ctx context.Context, at jid.JID, e *elem.Element) (bool, error) {
-	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.cfg.Rooms.History)
+	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.hosts.config(d.at.Domain()).Rooms.History)
 }
 
 // private takes what is kept for an account alone (XEP-0049); bookmarks in their
