@@ -122,7 +122,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 	return c2s.New(c2s.Config{
 		Authorities: known, Guests: visitors(c), Register: registration(c),
 		Domain: c.domain, Core: pathCore{c.path, c.visits, c.guests},
-		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Credentials: c.credentials, Revoked: c.accounts.Devices.Revoked,
 		Devices: devices(c), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Mechanisms: c.cfg.Login.Mechanisms,
 		Plaintext:  c.cfg.Login.Plaintext,

@@ -45,6 +45,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		block.Feature(c.blocks, c.presence),
 		bookmark.Feature(),
 		carbon.Feature(),
+		ownDevices(c),
 		deliver.Feature(),
 		displayed.Feature(),
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
