@@ -46,7 +46,9 @@ func (a *Archive) Waiting(ctx context.Context, owner jid.JID, after, upto sessio
 // (XEP-0334 §4.1) goes on waiting.
 func (a *Archive) Skip(ctx context.Context, owner jid.JID, from, upto session.Pos) error {
 	var some int
-	err := a.db.Read(ctx, func(tx *store.Tx) error { return tx.Row(sqlWaits, owner.String(), int64(from), int64(upto)).Scan(&some) })
+	err := a.db.Read(ctx, func(tx *store.Tx) error {
+		return tx.Row(sqlWaits, owner.String(), int64(from), int64(upto)).Scan(&some)
+	})
 	if err == nil && some == 0 {
 		return nil // as for most who log in: their other device has it
 	}
