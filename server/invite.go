@@ -28,7 +28,7 @@ func registration(c *core) *register.Register {
 
 // invitations is XEP-0401.
 func invitations(c *core) im.Feature {
-	conf := invite.Config{TTL: c.cfg.Login.InviteLifetime.D(), Accounts: c.cfg.Login.Registration != string(register.Closed),
+	conf := invite.Config{Domain: c.domain.Domain(), Place: c.cfg.Name, Base: c.base, TTL: c.cfg.Login.InviteLifetime.D(), Accounts: c.cfg.Login.Registration != string(register.Closed),
 		Everybody: c.cfg.Login.Invite == "everybody"}
 	if c.accounts != nil {
 		conf.Invites, conf.Admin, conf.Member = c.accounts.Invites, account.Of(c.accounts, c.domain.Domain()).IsAdmin, c.accounts.Active

@@ -24,11 +24,15 @@ const (
 // Invites makes the tokens; im/account.Invites meets it.
 type Invites interface {
 	Mint(ctx context.Context, i account.Invite, ttl time.Duration) (token string, expires time.Time, err error)
+	Find(ctx context.Context, token string) (account.Invite, error)
 }
 
 // Config is what the commands run on.
 type Config struct {
 	Invites Invites
+	Domain  string
+	Place   string        // what this place is called
+	Base    func() string // the address of the HTTPS port; nil: there is no page
 	TTL     time.Duration
 	// Accounts says that an invitation can make an account (login.registration).
 	Accounts bool
@@ -44,9 +48,12 @@ func Feature(c Config) im.Feature {
 		Name: "invite",
 		Specs: []im.Spec{
 			{ID: "XEP-0379", Version: "0.3.3", Status: "complete", Note: "the server answers for the inviter"},
-			{ID: "XEP-0401", Version: "0.6.0", Status: "complete", Note: "no landing page"},
+			{ID: "XEP-0401", Version: "0.6.0", Status: "complete"},
 		},
 		Commands: []im.Command{{Node: User, Name: "Invite somebody", May: c.mayInvite, Run: c.user}},
+	}
+	if c.Base != nil {
+		f.HTTP = c.routes()
 	}
 	if c.Accounts {
 		f.Commands = append(f.Commands, im.Command{Node: Create, Name: "Invite somebody to a new account", May: c.admin,
@@ -84,7 +91,7 @@ func (c Config) user(ctx context.Context, call *im.Call) (*im.Outcome, error) {
 	if c.Accounts {
 		uri += ";ibr=y"
 	}
-	return told(uri, expires), nil
+	return c.told(uri, token, expires), nil
 }
 
 // ask is the form of XEP-0401 §5.4.
@@ -111,7 +118,7 @@ func (c Config) create(ctx context.Context, call *im.Call) (*im.Outcome, error) 
 	if err != nil {
 		return nil, refused(err)
 	}
-	return told(address(to)+"?register;preauth="+token, expires), nil
+	return c.told(address(to)+"?register;preauth="+token, token, expires), nil
 }
 
 func refused(err error) error {
@@ -134,8 +141,12 @@ func address(who jid.JID) string {
 	return "xmpp:" + url.PathEscape(who.Local()) + "@" + who.Domain()
 }
 
-func told(uri string, expires time.Time) *im.Outcome {
+func (c Config) told(uri, token string, expires time.Time) *im.Outcome {
 	f := form.New("result", result)
-	f.Add("text-single", "uri", "Link", uri).Add("text-single", "expire", "Good until", expires.Format(time.RFC3339))
+	f.Add("text-single", "uri", "Link", uri)
+	if page := c.landing(token); page != "" {
+		f.Add("text-single", "landing-url", "Page that explains it", page) // XEP-0401 §5.1
+	}
+	f.Add("text-single", "expire", "Good until", expires.Format(time.RFC3339))
 	return &im.Outcome{Form: f}
 }

@@ -39,14 +39,14 @@ func TestPath_roomResumedFromTheArchive(t *testing.T) {
 		if n := len(first) - joined; n != 180 || strings.Count(strings.Join(first[joined:], ""), "urn:xmpp:sid:0") != 60 {
 			t.Fatalf("%d stanzas came", n)
 		}
-		if n := phone.inMemory(); n > 16<<10 {
+		if n := phone.inMemory(); n > 32<<10 {
 			t.Errorf("%d bytes are held for 180 stanzas", n)
 		}
 		phone.resume(joined + 7)
 		phone.same("resumed", phone.pull(), first[joined+7:])
 		w.path.Detach(phone.s, phone.out)
 		talk(60, 80) // while nobody is there
-		if n := phone.inMemory(); n > 20<<10 {
+		if n := phone.inMemory(); n > 40<<10 {
 			t.Errorf("%d bytes are held by a session that hibernates", n)
 		}
 		phone.resume(joined + 150)
