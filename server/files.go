@@ -102,6 +102,16 @@ func (c *Config) checkS3(p *Problems) {
 // uploads says whether anybody can upload: over the HTTPS port or not at all.
 func (c *Config) uploads() bool { return len(c.Listen.HTTPS) > 0 }
 
+// Bucket is where files are kept; nil: on disk.
+func (c *Config) Bucket() *file.S3 {
+	if c.Files.Store != "s3" {
+		return nil
+	}
+	s := c.Files.S3
+	return &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,
+		AccessKey: s.AccessKey, SecretKey: s.SecretKey, Plain: s.Plaintext}
+}
+
 // openFiles opens the store of files.
 func (c *core) openFiles(ctx context.Context) (err error) {
 	if !c.cfg.uploads() {
@@ -113,11 +123,7 @@ func (c *core) openFiles(ctx context.Context) (err error) {
 	conf := file.Config{DB: c.db, Dir: filepath.Join(c.cfg.Data, "files"), Limits: l, Keep: f.Keep.D(), Strip: f.StripMetadata,
 		Pictures: picture.Limits{Pixels: int64(f.ThumbnailPixels), Workers: int64(f.ThumbnailWorkers)},
 		Active:   c.accounts.Active, Now: time.Now, Log: c.log}
-	if f.Store == "s3" {
-		s := f.S3
-		conf.S3 = &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,
-			AccessKey: s.AccessKey, SecretKey: s.SecretKey, Plain: s.Plaintext}
-	}
+	conf.S3 = c.cfg.Bucket()
 	c.files, err = file.Open(ctx, conf)
 	return err
 }
