@@ -211,11 +211,12 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 6) // ledger, index, visits, known devices, personal services, rooms
+	behind := make(chan error, 7) // ledger, index, words, visits, known devices, personal services, rooms
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.archive.Words(behindCtx, c.log) }()
 	go func() { behind <- c.personal.Run(behindCtx) }()
 	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()

@@ -30,6 +30,7 @@ import (
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
+	"github.com/parlance-im/parlance/im/search"
 	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -42,7 +43,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
 		avatar.Feature(),
-		block.Feature(c.blocks, c.presence),
+		block.Feature(c.blocks, hiding{c}),
 		bookmark.Feature(),
 		carbon.Feature(),
 		deliver.Feature(),
@@ -84,6 +85,7 @@ func migrations() []store.Migrations {
 		block.Migrations(),
 		presence.Migrations(),
 		room.Migrations(),
+		search.Migrations(),
 		vcard.Migrations(),
 		pubsub.Migrations(),
 		private.Migrations(),

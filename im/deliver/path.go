@@ -47,7 +47,8 @@ type Config struct {
 	// answer to requests made in its name; nil: nobody asks any.
 	Answered func(ctx context.Context, s *session.Session, st *stanza.Stanza)
 	// Aside takes out of a message what is for its sender's own account, before it is
-	// judged; nil: nothing is (XEP-0490 §4.5.3).
+	// judged (XEP-0490 §4.5.3, XEP-0060 §8.6); what it returns goes on, if anything.
+	// nil: nothing is.
 	Aside func(ctx context.Context, s *session.Session, st *stanza.Stanza) (*stanza.Stanza, error)
 	Log   *slog.Logger
 	Now   func() time.Time
