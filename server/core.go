@@ -19,6 +19,7 @@ import (
 	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/pep"
+	"github.com/parlance-im/parlance/im/preference"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
@@ -45,6 +46,7 @@ type core struct {
 	rosters  *roster.Store
 	blocks   *block.Store
 	wall     *block.Wall
+	wishes   *preference.Store
 	visits   *visit.Store
 	notices  *serviceadmin.Notices
 	stopping *stopping
@@ -135,6 +137,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
+	if c.wishes, err = preference.Open(ctx, c.db, c.rosters, c.log); err != nil {
+		return err
+	}
 	if err = c.openRooms(ctx); err != nil {
 		return err
 	}
@@ -152,6 +157,7 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
 		}
 		c.blocks.Drop(who)
+		c.wishes.Drop(who)
 		c.personal.Nodes().Drop(who)
 		c.avatars.Drop(who)
 		c.rooms.Drop(context.WithoutCancel(ctx), who, c.accounts)
@@ -194,7 +200,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
-		Accounts: c.accounts, Rooms: c.rooms, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features,
+		Accounts: c.accounts, Rooms: c.rooms, Wishes: c.wishes, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features,
 		Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})

@@ -36,7 +36,12 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what the path runs on. All fields are needed but Answered, Aside, Rooms, Meter and Trace.
+// Wishes says what people want to see in their own archives (im/preference).
+type Wishes interface {
+	Shows(owner, other jid.JID) bool
+}
+
+// Config is what the path runs on. All fields are needed but Wishes, Answered, Aside, Rooms, Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -45,6 +50,7 @@ type Config struct {
 	Presence Presence
 	Accounts Accounts
 	Rooms    *room.Rooms // nil: there is no service for rooms
+	Wishes   Wishes      // nil: everybody wants to see everything
 	Local    func(domain string) bool
 	Features []im.Feature
 	// Answered is told of results and errors sessions send to their own account, in
