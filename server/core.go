@@ -222,7 +222,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
-	go func() { behind <- c.archive.Words(behindCtx, c.log) }()
+	go func() { behind <- archive.NewWords(c.archive).Run(behindCtx, c.log) }()
 	go func() { behind <- c.personal.Run(behindCtx) }()
 	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()

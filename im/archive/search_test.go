@@ -102,7 +102,7 @@ func TestSearch_injection(t *testing.T) {
 		a, _ := open(t, db)
 		add(t, a, entry(alice, bob, "quarterly report"), entry(bob, carol, "secret"))
 		full(t, a, 0)
-		if more, err := a.wordBlock(t.Context(), int64(a.Last())); !more || err != nil {
+		if more, err := NewWords(a).block(t.Context()); !more || err != nil {
 			t.Fatal(more, err)
 		}
 		r := newReader(t, a, alice, session.DefaultLimits)
@@ -219,7 +219,7 @@ func TestSearch_isTheSameAcrossTheIndex(t *testing.T) {
 		}
 		check("a block is begun, something in it erased")
 		for more := true; more; {
-			if more, err = a.wordBlock(t.Context(), int64(a.Last())); err != nil {
+			if more, err = NewWords(a).block(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -289,7 +289,7 @@ func TestWords_catchesUp(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- a.Words(ctx, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- NewWords(a).Run(ctx, slog.New(slog.DiscardHandler)) }()
 		searched := func() (n int64) {
 			if err := db.Read(t.Context(), func(tx *store.Tx) (err error) { n, err = mark(tx, markSearched); return err }); err != nil {
 				t.Fatal(err)
@@ -332,7 +332,7 @@ func TestSearch_respectsFloorAndTombstones(t *testing.T) {
 		for _, indexed := range []bool{false, true} {
 			if indexed {
 				full(t, a, 0)
-				if more, err := a.wordBlock(t.Context(), int64(a.Last())); !more || err != nil {
+				if more, err := NewWords(a).block(t.Context()); !more || err != nil {
 					t.Fatal(more, err)
 				}
 			} else if err := db.Write(t.Context(), func(tx *store.Tx) error {
@@ -382,7 +382,7 @@ func TestEraseContent_takesTheWords(t *testing.T) {
 		a, _ := open(t, db)
 		add(t, a, entry(alice, bob, "xylophone"), entry(alice, bob, "other"))
 		full(t, a, 0)
-		if more, err := a.wordBlock(t.Context(), int64(a.Last())); !more || err != nil {
+		if more, err := NewWords(a).block(t.Context()); !more || err != nil {
 			t.Fatal(more, err)
 		}
 		holds := func() (yes bool) {

@@ -11,6 +11,6 @@
 // Specifications: XEP-0441 0.2.0.
 //
 // Tables: archive_preference. No goroutines. Locks: Store.mu, read for every message and written for a moment after a commit;
-// Store.order, held across a write so that memory follows the database. im/deliver asks Shows. It
+// Store.order, held across a write so that memory follows the database. It is called by im/deliver, which asks Shows. It
 // does not touch what is in archives already, and offers no ad-hoc form (XEP-0441 §2.2 is optional).
 package preference

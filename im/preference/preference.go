@@ -131,7 +131,7 @@ func parseList(text string) (out []jid.JID, err error) {
 	return out, nil
 }
 
-// listText is parseList's inverse: no address has a line's end in it (RFC 7622 §3.4.1).
+// listText is parseList's inverse: no address has a line's end in it (RFC 7622 §3.4).
 func listText(list []jid.JID) string {
 	var b strings.Builder
 	for _, j := range list {
