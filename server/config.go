@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/presence"
 )
 
 // Config is everything an operator can set. The tags are the documentation:
@@ -87,6 +88,7 @@ type Limits struct {
 	UnackedBytes        Size     `toml:"unacked_bytes" doc:"Bytes of these held in memory. Messages that are in the archive are given back to it beyond 32 KiB and count 24 bytes each."`
 	ResumeWindow        Duration `toml:"resume_window" doc:"How long a lost connection can be resumed (XEP-0198 §5)."`
 	HibernatingSessions int      `toml:"hibernating_sessions" doc:"Lost connections of one account that are kept for resumption."`
+	PresenceBytes       Size     `toml:"presence_bytes" doc:"What the presence of one account may come to in a second, to all who see it together; sixteen seconds' worth may go at once. What is more waits, and the last presence wins. 0: nothing is bounded."`
 	PersonalNodes       int      `toml:"personal_nodes" doc:"Pubsub nodes of one account (XEP-0163)."`
 	PersonalItems       int      `toml:"personal_items" doc:"Items of one such node."`
 	PersonalItemBytes   Size     `toml:"personal_item_bytes" doc:"One item."`
@@ -166,6 +168,7 @@ func Default() *Config {
 			UnackedBytes:        1 * MiB,
 			ResumeWindow:        Duration(10 * time.Minute),
 			HibernatingSessions: 10,
+			PresenceBytes:       presence.DefaultRate,
 			PersonalNodes:       500,
 			PersonalItems:       5000,
 			PersonalItemBytes:   192 * KiB,

@@ -219,6 +219,9 @@ func (c *Config) checkLimits(p *Problems) {
 			p.add(s.key, "%s is out of range: from %s to %s", s.v, s.min, s.max)
 		}
 	}
+	if v := l.PresenceBytes; v != 0 && (v < 16*KiB || v > 1024*MiB) {
+		p.add("limits.presence_bytes", "%s is out of range: from %s to %s, or 0 for no bound", v, 16*KiB, 1024*MiB)
+	}
 	between(p, "limits.pre_auth_elements", l.PreAuthElements, 8, 1000)
 	between(p, "limits.pre_auth_per_address", l.PreAuthPerAddress, 1, 1_000_000)
 	between(p, "limits.pre_auth_connections", l.PreAuthConnections, 1, 1_000_000)

@@ -188,7 +188,7 @@ func (c *core) people() deliver.Judge {
 	judge := stages(c.guests, c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
-		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
+		Accounts: c.accounts, LocalDomain: c.local, Rate: int64(c.cfg.Limits.PresenceBytes), Log: c.log, Now: time.Now,
 	})
 	c.personal = pep.New(c.personalConfig(judge))
 	c.avatars = avatar.New(c.personal, func(who jid.JID) bool { return c.routes.Sessions(who) != nil })
@@ -233,6 +233,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 		stopAside()
 		stopPath()
 		err := <-path
+		c.presence.Stop()
 		stopBehind()
 		for range cap(behind) {
 			err = errors.Join(err, <-behind)

@@ -44,7 +44,7 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
 		avatar.Feature(),
-		block.Feature(c.blocks, c.presence),
+		block.Feature(c.blocks, hiding{c}),
 		bookmark.Feature(),
 		carbon.Feature(),
 		deliver.Feature(),

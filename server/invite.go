@@ -40,6 +40,10 @@ func invitations(c *core) im.Feature {
 // before it is asked (RFC 6121 §3.4), so that rosters and presence go the way
 // of any subscription.
 func (c *core) befriend(ctx context.Context, a, b jid.JID) error {
+	bond, err := c.personal.Bond(ctx, a, b)
+	if err != nil {
+		return err
+	}
 	for _, pair := range [2][2]jid.JID{{a, b}, {b, a}} {
 		approves, asks := pair[0], pair[1]
 		st := stanza.Stanza{Kind: stanza.Presence, Type: stanza.Subscribe, From: asks, To: approves}
@@ -52,6 +56,7 @@ func (c *core) befriend(ctx context.Context, a, b jid.JID) error {
 			}
 		}
 	}
+	c.personal.Bonded(ctx, bond) // they see each other's personal nodes, as by any subscription
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
@@ -21,7 +22,7 @@ func (c *core) openRooms(ctx context.Context) error {
 	}
 	r := c.cfg.Rooms
 	c.rooms, err = room.New(ctx, room.Setup{
-		DB: c.db, Archive: c.archive, Routes: c.routes, Service: at, Now: time.Now, Guest: c.guests.Is, Log: c.log,
+		DB: c.db, Archive: c.archive, Routes: c.routes, Service: at, Now: time.Now, Guest: c.guests.Is, Blocked: c.blocks.Under, Admin: account.Of(c.accounts, c.domain.Domain()).IsAdmin, Log: c.log,
 		// The path is made after the rooms it carries messages to.
 		Submit: func(ctx context.Context, m *room.Message) error { return c.path.Submit(ctx, m) },
 		Settings: room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History,
@@ -36,4 +37,17 @@ func services(c *core) (out []jid.JID) {
 		out = append(out, c.rooms.Service)
 	}
 	return out
+}
+
+// hiding is presence with rooms, for the block list.
+type hiding struct{ *core }
+
+func (h hiding) Hide(owner jid.JID, who func(jid.JID) bool) {
+	h.presence.Hide(owner, who)
+	h.rooms.Deaf(owner, who)
+}
+
+func (h hiding) Show(owner jid.JID, who func(jid.JID) bool) {
+	h.presence.Show(owner, who)
+	h.rooms.Hears(owner)
 }

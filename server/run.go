@@ -83,7 +83,6 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		return unlessTold(ctx, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer context.AfterFunc(ctx, c.rooms.Stop)() // before connections end
 	defer c.stopping.arm(cancel)()
 	var aside sync.WaitGroup
 	defer aside.Wait()
@@ -100,7 +99,10 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		case <-ctx.Done():
 		}
 	})
-	err = e.run(ctx)
+	open, shut := context.WithCancel(context.WithoutCancel(ctx))
+	defer shut()
+	defer context.AfterFunc(ctx, func() { c.rooms.Stop(); shut() })() // people hear of it before their connections end
+	err = e.run(open)
 	if cause := c.db.Err(); cause != nil {
 		return errors.Join(err, cause)
 	}

@@ -20,7 +20,7 @@ func (l *link) finish(err error) {
 	end := l.st.out.ending.Load()
 	bad, isStream := errors.AsType[*stream.Error](err)
 	over := isStream || err == errFooter || end != nil && end.over
-	if err == errFooter && l.st.sess != nil {
+	if (err == errFooter || end != nil && end.drain) && l.st.sess != nil {
 		// RFC 6120 §4.4: the peer still reads; what it asked for before its closing tag is answered.
 		_ = l.base.SetWriteDeadline(time.Now().Add(lastWrite))
 		l.st.out.flush()

@@ -46,6 +46,7 @@ type ending struct {
 	reason *stream.Error // nil: politely
 	over   bool          // the session ends with it
 	broken bool          // writing is not possible any more
+	drain  bool          // what waits is written first: what rooms say when the server stops (XEP-0045 §11.2)
 }
 
 // Wake meets session.Wire.
@@ -145,13 +146,13 @@ const (
 func (o *outlet) flush() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.flushLocked()
+	return o.sess == nil || o.flushLocked()
 }
 
 func (o *outlet) flushLocked() bool {
 	var room [batch]*session.Frame
 	for {
-		if o.ending.Load() != nil {
+		if e := o.ending.Load(); e != nil && !e.drain {
 			return true // what is left stays with the session
 		}
 		frames := o.sess.Take(o, room[:0])

@@ -197,7 +197,7 @@ func (s *Server) bye(ctx context.Context) {
 	if len(left) == 0 {
 		return
 	}
-	down := &ending{reason: stream.Fail("system-shutdown", "The server is going down. Please connect again in a moment."), over: true}
+	down := &ending{reason: stream.Fail("system-shutdown", "The server is going down. Please connect again in a moment."), over: true, drain: true}
 	for _, l := range left {
 		l.st.out.end(down)
 	}

@@ -37,13 +37,13 @@ func (rs desk) adminGet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			if !ok || want == NoRole {
 				return fail("bad-request", "there is no such role")
 			}
-			return rule{r}.listRole(r.person(q.From.Bare()), want, out)
+			return rule{r}.listRole(rs.person(r, q), want, out)
 		}
 		want, ok := parseAffiliation(aff)
 		if !ok || want == None {
 			return fail("bad-request", "there is no list of this affiliation")
 		}
-		return rule{r}.listAffiliation(r.person(q.From.Bare()), want, out)
+		return rule{r}.listAffiliation(rs.person(r, q), want, out)
 	})
 }
 
@@ -198,7 +198,7 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("bad-request", "a request changes between one and 200 items")
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
-		by := r.person(q.From.Bare())
+		by := rs.person(r, q)
 		actor := why{nick: r.nickOf(q.From.Bare(), grant{})}
 		next, reasons := map[jid.JID]grant{}, map[jid.JID]why{}
 		var turns []wanted
@@ -223,9 +223,14 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			}
 			reasons[w.who] = why{nick: actor.nick, reason: w.reason}
 		}
+		fresh := rule{r}.newMembers(next)
 		p, err := rule{r}.regrant(next, reasons, codeAffiliation)
-		if err != nil || len(turns) == 0 {
-			return p, err
+		if err != nil {
+			return nil, err
+		}
+		p.after = rule{r}.calling(ctx, q.From, fresh)
+		if len(turns) == 0 {
+			return p, nil
 		}
 		grants := p.apply
 		p.apply = func(r *room) {
@@ -236,6 +241,17 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		}
 		return p, nil
 	})
+}
+
+// newMembers are those of a change who were not affiliated before.
+func (r rule) newMembers(next map[jid.JID]grant) (out []jid.JID) {
+	for j, g := range next {
+		if g.affiliation == Member && r.affiliationOf(j) == None {
+			out = append(out, j)
+		}
+	}
+	slices.SortFunc(out, compare)
+	return out
 }
 
 // want checks one change of an affiliation and adds it to what will be.

@@ -17,7 +17,7 @@ import (
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
 	roomFeatures = []string{archive.Space, archive.Space + "#extended", archive.SpaceText, "urn:xmpp:sid:0", spaceModerate, spaceRetract,
-		spaceRetract + "#tombstone", spaceSelfPing, spaceRegister, formRegister, formRequest, formConfig, formInfo}
+		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 
 // serviceInfo is XEP-0045 §6.2.
@@ -85,8 +85,17 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 			if nick := matching(r.grants, q.From.Bare()).nick; nick != "" {
 				out.Add(elem.New(disco.InfoSpace, "identity", "category", "conference", "type", "text", "name", nick))
 			}
+		case spaceCommands:
+			out = disco.Info{Identities: []disco.Identity{{Category: "automation", Type: "command-list"}}, Features: []string{disco.ItemsSpace}}.Element(node)
+		case nodeTraffic:
+			return fail("service-unavailable", "nothing is left out") // XEP-0045 §18.1.1
 		default:
-			return fail("item-not-found", "there is no such node")
+			c, ok := findCommand(node)
+			if !ok {
+				return fail("item-not-found", "there is no such node")
+			}
+			out = disco.Info{Identities: []disco.Identity{{Category: "automation", Type: "command-node", Name: c.title}},
+				Features: []string{spaceCommands, form.Space}}.Element(node)
 		}
 		return nil
 	})
@@ -137,6 +146,9 @@ func (r rule) infoForm(from jid.JID) *form.Form {
 	if r.cfg.NonAnonymous {
 		f.Add("jid-multi", "muc#roominfo_contactjid", "Owners", r.named(Owner)...)
 	}
+	if h := r.hats.hash(); h != "" {
+		f.Add("text-single", "hats#hash", "Hats hash", h) // XEP-0317 §2
+	}
 	if hashes := avatarHashes(r.vcard); len(hashes) > 0 {
 		f.Add("text-multi", "muc#roominfo_avatarhash", "Avatar hash", hashes...) // XEP-0486 §3.3
 	}
@@ -158,10 +170,18 @@ func (s *subject) text() string {
 
 // roomItems is XEP-0045 §6.5: who is here, for who is here.
 func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	if q.Payload.Attr("node") != "" {
+	out := elem.New(disco.ItemsSpace, "query")
+	switch node := q.Payload.Attr("node"); node {
+	case "":
+	case spaceCommands:
+		out.Set("node", node)
+		return out, rs.inRoom(ctx, q, func(r *room) error {
+			r.commandItems(rs.person(r, q), out)
+			return nil
+		})
+	default:
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	out := elem.New(disco.ItemsSpace, "query")
 	return out, rs.inRoom(ctx, q, func(r *room) error {
 		if r.seats[q.Session] == nil {
 			return nil

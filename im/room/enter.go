@@ -29,7 +29,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
 		return rs.arrive(ctx, s, st)
-	case stanza.Unavailable:
+	case stanza.Unavailable, stanza.Error_:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
 		// XEP-0045 §18.2.2: a room has no roster; being in it is the subscription.
@@ -45,8 +45,18 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	if err != nil {
 		return err
 	}
-	bare := st.To.Bare()
-	return rs.with(ctx, bare, func(r *room) error {
+	err = rs.come(ctx, s, st, a)
+	if err == nil || a.x == nil || rs.Admin == nil {
+		return err
+	}
+	if a.boss, _ = rs.Admin(ctx, s.JID().Bare()); a.boss {
+		return rs.come(ctx, s, st, a)
+	}
+	return err
+}
+
+func (rs *Rooms) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
 		case t == nil && a.x == nil:
@@ -54,6 +64,8 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 			// that he is not.
 			r.push(s, stray(st.To))
 			return nil
+		case t == nil && rs.stop.Load():
+			return fail("service-unavailable", "the server is stopping").WithType("wait")
 		case t == nil:
 			return door{r}.enter(a)
 		case t.o.key != a.key || t.o.nick != a.nick:
@@ -73,6 +85,7 @@ type arrival struct {
 	id        string
 	nick, key string
 	asked     string         // the nickname as written
+	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
 }
 
@@ -108,7 +121,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create {
+		if !r.home.Settings.Create && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -130,6 +143,9 @@ func (r door) enter(a *arrival) error {
 		aff := r.affiliationOf(bare)
 		o = &occupant{nick: a.nick, key: a.key, at: at, bare: bare, id: r.home.occupantID(r.at, bare),
 			affiliation: aff, role: initialRole(aff, &r.cfg)}
+		if a.boss {
+			o.affiliation, o.role = max(aff, None), Moderator
+		}
 	}
 	a.presence.From = o.at
 	others := slices.Clone(r.people)
@@ -176,12 +192,15 @@ func (r door) found(owner jid.JID) {
 	r.cfg = r.home.Settings.Default
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
-	r.subject, r.vcard, r.past = subject{}, nil, past{upto: r.past.upto}
+	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
 func (r door) admit(a *arrival, bare jid.JID) error {
 	aff := r.affiliationOf(bare)
+	if a.boss {
+		aff = Owner
+	}
 	switch {
 	case r.state == locked && aff != Owner:
 		return errNoRoom() // XEP-0045 §7.2.10
@@ -189,7 +208,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 		return errForbidden("you are banned from this room")
 	case r.cfg.MembersOnly && aff < Member:
 		return fail("registration-required", "only members may enter this room")
-	case r.cfg.PasswordRequired && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
+	case r.cfg.PasswordRequired && !a.boss && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
 		return fail("not-authorized", "this room needs a password")
 	}
 	if err := r.mayBe(a.key, bare); err != nil {
@@ -242,7 +261,7 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 			r.push(t.s, r.shown(other, real))
 		}
 	}
-	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID()}
+	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID(), hats: r.hats}
 	if r.cfg.NonAnonymous {
 		n.own = append(n.own, codeNonAnonymous) // XEP-0045 §7.2.3
 	}
@@ -255,7 +274,9 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {
-		r.push(t.s, m.frame)
+		if t.hearsThen(&m) {
+			r.push(t.s, m.frame)
+		}
 	}
 	r.push(t.s, r.subjectFrame())
 }

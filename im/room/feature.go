@@ -7,8 +7,9 @@ func Feature() im.Feature {
 	return im.Feature{
 		Name: "room",
 		Specs: []im.Spec{
-			{ID: "XEP-0045", Version: "1.35.5", Status: "partial", Note: "no approval of registrations by an admin (§9.9), no invitation to who is made a member (§9.5)"},
+			{ID: "XEP-0045", Version: "1.35.5", Status: "complete"},
 			{ID: "XEP-0249", Version: "1.2", Status: "complete"},
+			{ID: "XEP-0317", Version: "0.3.1", Status: "complete"},
 			{ID: "XEP-0410", Version: "1.1.0", Status: "complete", Note: "with the server's optimisation"},
 			{ID: "XEP-0421", Version: "1.0.1", Status: "complete"},
 			{ID: "XEP-0424", Version: "0.4.2", Status: "partial", Note: "tombstones in rooms' archives"},

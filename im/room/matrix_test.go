@@ -274,7 +274,7 @@ func (f *fixture) cell(p person, cfg Config, q query) string {
 	}
 	switch q.typ {
 	case "message":
-		_, err = f.rs.Plan(f.t.Context(), me, read(f.t, me.JID(), q.doc))
+		_, err = f.rs.Plan(f.t.Context(), me, read(f.t, me.JID(), q.doc), Sent{})
 		return condition(err)
 	case "presence":
 		return condition(f.rs.Presence(f.t.Context(), me, read(f.t, me.JID(), q.doc)))

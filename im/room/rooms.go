@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +33,7 @@ type Settings struct {
 // it returns when the message is on disk and handed out.
 type Submit func(ctx context.Context, m *Message) error
 
-// Setup is what the service runs on. All fields are needed but Guest and Log.
+// Setup is what the service runs on. All fields are needed but Guest, Admin, Blocked and Log.
 type Setup struct {
 	DB       *store.DB
 	Archive  *archive.Archive
@@ -43,7 +45,13 @@ type Setup struct {
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
 	// whose rooms would have no owner when they are gone. Nil: nobody is one.
 	Guest func(jid.JID) bool
-	Log   *slog.Logger
+	// Admin says who administers the service: he enters any room and may do to it
+	// what its owners may. Nil: nobody.
+	Admin func(ctx context.Context, account jid.JID) (bool, error)
+	// Blocked are the occupants of a room an account has blocked (XEP-0191), from
+	// memory. Nil: nobody blocks.
+	Blocked func(account, room jid.JID) []jid.JID
+	Log     *slog.Logger
 }
 
 // Rooms is the rooms' service: the rooms that are in memory, by address.
@@ -268,10 +276,22 @@ func (rs *Rooms) drop(r *room) {
 }
 
 // Stop says that the server is stopping: that everybody goes now does not end
-// temporary rooms, whose people come back, and nobody is told of it.
+// temporary rooms, whose people come back. Each is told, in time to hear it, that he is out
+// (XEP-0045 §11.2), and not one by one that the others are.
 func (rs *Rooms) Stop() {
-	if rs != nil {
-		rs.stop.Store(true)
+	if rs == nil || rs.stop.Swap(true) {
+		return
+	}
+	rs.mu.Lock()
+	all := slices.Collect(maps.Values(rs.loaded))
+	rs.mu.Unlock()
+	for _, r := range all {
+		r.mu.Lock()
+		for _, t := range r.crowd {
+			n := &notice{st: leaving(t.o, nil), o: t.o, role: NoRole, real: t.s.JID(), own: []string{codeShutdown}}
+			r.push(t.s, n.frame(r.sees(t.o.role), true, ""))
+		}
+		r.mu.Unlock()
 	}
 }
 

@@ -17,6 +17,7 @@ type notice struct {
 	own      []string // beside 110, for the occupant's own sessions
 	nick     string   // XEP-0045 §7.6: the new nickname
 	why      why
+	hats     hats // of the room, if they are to be shown
 	keepSelf bool // the occupant's own sessions hear of it elsewhere
 }
 
@@ -40,6 +41,7 @@ func (n *notice) frame(real, self bool, id string) *session.Frame {
 	x.Add(statuses(n.codes)...)
 	dst = x.AppendTo(dst, stanza.Space)
 	dst = appendOccupantID(dst, n.o.id)
+	dst = n.hats.appendHats(dst, n.o.bare)
 	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Presence, Addressed: true, Urgent: self}
 	if !self {
 		f.Replaces = n.o.at.String() // XEP-0352 §5
@@ -92,7 +94,7 @@ func (r *room) tell(n *notice) {
 // now is what an occupant shows at present: its newest session's presence.
 func (r *room) now(o *occupant) *notice {
 	t := o.seats[len(o.seats)-1]
-	return &notice{st: t.presence, o: o, role: o.role, real: t.s.JID()}
+	return &notice{st: t.presence, o: o, role: o.role, real: t.s.JID(), hats: r.hats}
 }
 
 // shown is an occupant's present presence for one who enters, encoded once.
