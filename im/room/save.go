@@ -23,7 +23,7 @@ import (
 const ExportSpace = "https://parlance.im/protocol/export"
 
 const (
-	sqlSaved    = `SELECT jid FROM room WHERE jid > $1 AND substr(jid, length(jid) - length($3)) = '@' || $3 ORDER BY jid LIMIT $2`
+	sqlSaved    = `SELECT jid FROM room WHERE jid > $1 ORDER BY jid LIMIT $2`
 	sqlRooms    = `SELECT count(*) FROM room WHERE substr(jid, length(jid) - length($1)) = '@' || $1`
 	sqlSecretTo = `INSERT INTO room_secret (service, secret) VALUES ($1, $2) ON CONFLICT (service) DO UPDATE SET secret = excluded.secret`
 )
@@ -35,10 +35,10 @@ type Saved struct {
 	Room  *elem.Element
 }
 
-// Save reads rooms of a service behind an address, in order, for an export.
-func Save(ctx context.Context, rs *Rooms, after string, n int) (out []Saved, err error) {
+// Save reads rooms behind an address, in order, for an export.
+func Save(ctx context.Context, db *store.DB, after string, n int) (out []Saved, err error) {
 	var at []jid.JID
-	err = rs.DB.Read(ctx, func(tx *store.Tx) error {
+	err = db.Read(ctx, func(tx *store.Tx) error {
 		at = nil
 		return tx.Each(func(r store.RowScanner) error {
 			var text string
@@ -48,13 +48,13 @@ func Save(ctx context.Context, rs *Rooms, after string, n int) (out []Saved, err
 			j, err := jid.Parse(text)
 			at = append(at, j)
 			return err
-		}, sqlSaved, after, n, rs.Service.Domain())
+		}, sqlSaved, after, n)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("room: save: %w", err)
 	}
 	for _, j := range at {
-		s, err := readRoom(ctx, rs.DB, j)
+		s, err := readRoom(ctx, db, j)
 		if err != nil {
 			return nil, err
 		}
