@@ -29,10 +29,13 @@ func registration(c *core, cfg *Config) *register.Register {
 
 // invitations is XEP-0401.
 func invitations(c *core) im.Feature {
-	conf := invite.Config{Domain: c.domain.Domain(), Base: c.base, Place: func(domain string) string { return c.hosts.config(domain).Name }, Policy: func(domain string) invite.Policy {
+	conf := invite.Config{Domain: c.domain.Domain(), Place: func(domain string) string { return c.hosts.config(domain).Name }, Policy: func(domain string) invite.Policy {
 		l := c.hosts.config(domain).Login
 		return invite.Policy{TTL: l.InviteLifetime.D(), Accounts: l.Registration != string(register.Closed), Everybody: l.Invite == "everybody"}
 	}}
+	if c.cfg.uploads() { // there is an HTTPS port
+		conf.Base = c.base
+	}
 	if c.accounts != nil {
 		conf.Invites, conf.Member = c.accounts.Invites, c.accounts.Active
 		conf.Admin = func(ctx context.Context, who jid.JID) (bool, error) {
