@@ -25,7 +25,9 @@ import (
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/file"
+	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/im/pep"
+	"github.com/parlance-im/parlance/im/preference"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/room"
@@ -39,18 +41,20 @@ import (
 
 // features is the list of all features. Their order means nothing: whatever
 // has an order is a line in im/deliver or policy.go.
-func features(c *core, v string) ([]im.Feature, *elem.Element) {
+func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
 		avatar.Feature(),
 		block.Feature(c.blocks, hiding{c}),
 		bookmark.Feature(),
 		carbon.Feature(),
+		ownDevices(c),
 		deliver.Feature(),
 		displayed.Feature(),
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
 			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
 		pep.Feature(c.personal),
+		preference.Feature(c.wishes),
 		ping.Feature(),
 		private.Feature(c.db, map[elem.Name]private.Mount{bookmark.Storage(): bookmark.Private{Personal: c.personal}}),
 		room.Feature(),
@@ -60,29 +64,27 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		vcard.Feature(c.db, c.avatars),
 		version.Feature(v),
 		serviceadmin.Feature(c.administration()),
-		registration(c).Feature(),
+		registration(c, c.cfg).Feature(),
 		invitations(c),
 	}
-	forms, items := contactForm(c.cfg.Contact), services(c)
 	if c.cfg.uploads() {
-		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
-		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
-		// Gajim looks for the upload service among the server's items only.
-		items = append(items, c.domain)
+		all = append(all, upload.Feature(upload.Config{Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
 	}
-	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log, Account: pep.Command(c.personal)})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
-	return append(all, d.Feature()), d.Caps()
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Of: c.hosts.says})
+	return append(all, d.Feature()), d
 }
 
 // migrations are the tables of all packages that own some.
 func migrations() []store.Migrations {
 	return []store.Migrations{
 		account.Migrations(),
+		host.Migrations(),
 		archive.Migrations(),
 		roster.Migrations(),
 		block.Migrations(),
+		preference.Migrations(),
 		presence.Migrations(),
 		room.Migrations(),
 		search.Migrations(),
@@ -99,7 +101,7 @@ func migrations() []store.Migrations {
 // and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget, c.archive.Forget,
+		c.rosters.Forget, c.blocks.Forget, c.wishes.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget, c.archive.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

@@ -28,6 +28,8 @@ type Accounts interface {
 // Opened is where a command works.
 type Opened struct {
 	Accounts Accounts
+	Hosts    Hosts
+	Devices  Devices
 	Domain   string // of user names without one
 	Close    func() error
 }

@@ -100,10 +100,17 @@ func DefaultLimits() Limits {
 	}
 }
 
+// browsers are credentials that know which browser a token belonged to (its
+// owner can sign it out as a device); im/account.Login meets it.
+type browsers interface{ Browser() string }
+
 // Config is what a Server is made of.
 type Config struct {
-	Domain jid.JID // the one hosted domain
-	Core   Core
+	Domain jid.JID // the first hosted domain
+	// Hosts finds a hosted domain, the first one too; nil if there is none of that
+	// name. Without it there is but Domain, with the Mechanisms, Register, Guests and Features below.
+	Hosts func(domain string) *Host
+	Core  Core
 	// Credentials gives the secrets for logins from an address.
 	Credentials func(source netip.Addr) sasl.Credentials
 	Mechanisms  []string // offered ones; empty: all
@@ -124,8 +131,8 @@ type Config struct {
 	Files     *edge.Files
 	Limits    Limits
 	// Revoked says whether an account was disabled, removed or given another
-	// password since then (HARDENING A12); nil: nobody ever is.
-	Revoked func(account jid.JID, since time.Time) bool
+	// password since then, or the device ("" for none) taken from it (HARDENING A12); nil: nobody ever is.
+	Revoked func(account jid.JID, device string, since time.Time) bool
 	// Features are added to the stream features after login.
 	Features func() []*elem.Element
 	Log      *slog.Logger

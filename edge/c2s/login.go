@@ -29,6 +29,9 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 	if registers(s.nego, raw) {
 		return register(ctx, s.nego, raw)
 	}
+	if string(raw.Space) == stream.SMSpace && (string(raw.Local) == "enable" || string(raw.Local) == "resume") {
+		return s.failed("unexpected-request", nil) // XEP-0198 §3, §5: after the login; the stream goes on
+	}
 	return notYet()
 }
 
@@ -43,7 +46,7 @@ func injected() error {
 
 // sasl is what a login on this connection may be.
 func (n *negotiation) sasl() sasl.Config {
-	c := n.s.srv.sasl
+	c := n.s.host.sasl
 	c.AllowPlain = n.plaintext()
 	if a := n.s.srv.conf.Upgrades; a != nil {
 		c.Without = a.Lacking()
@@ -63,7 +66,8 @@ func (n *negotiation) announced() sasl.Config {
 func (n *negotiation) auth(ctx context.Context, raw *elem.Raw) error {
 	mech := string(attr(raw, "mechanism"))
 	n.mech = mech
-	x, err := n.announced().Start(mech, n.binding, n.s.srv.conf.Credentials(n.remote))
+	n.creds = n.s.srv.conf.Credentials(n.remote)
+	x, err := n.announced().Start(mech, n.binding, n.creds)
 	if err != nil {
 		return n.refuse(err)
 	}
@@ -144,14 +148,22 @@ func saslElement(space, name string, data []byte) []byte {
 func (n *negotiation) welcome(answer []byte) error {
 	n.s.srv.countLogin(n.mech, "success")
 	n.s.who = n.exchange.JID()
+	n.identify()
 	n.exchange = nil
 	n.pass.Leave()
 	n.s.restart()
-	n.s.scan.Reset(n.s.srv.conf.Limits.Stanza)
+	n.s.scan.Reset(stanzaLimits(n.s))
 	if answer == nil {
 		return n.s.out.element([]byte("<success xmlns='"+stream.SASLSpace+"'/>"), 0)
 	}
 	return n.s.out.element(saslElement(stream.SASLSpace, "success", answer), 0)
+}
+
+// identify makes a browser the device of a login whose client has named none.
+func (n *negotiation) identify() {
+	if b, ok := n.creds.(browsers); ok && n.device == "" {
+		n.device = b.Browser()
+	}
 }
 
 // dismiss is the end of a guest.
@@ -192,7 +204,7 @@ func (n *negotiation) refuse(err error) error {
 		b = append(b, "<text xml:lang='"+stream.Lang+"'>"...)
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
-	n.exchange, n.ask, n.device = nil, nil, ""
+	n.exchange, n.ask, n.device, n.creds = nil, nil, "", nil
 	dismiss(n.s)
 	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {

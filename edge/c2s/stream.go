@@ -23,6 +23,7 @@ type Stream struct {
 	step  step // what the next element or header means
 	inlet Inlet
 	sess  *session.Session // nil until bound
+	host  *Host            // the hosted domain its headers name; nil before the first
 	who   jid.JID          // bare JID that has logged in
 	guest jid.JID          // who, if it is somebody without an account, gone with this connection
 	nego  *negotiation     // nil once bound
@@ -47,14 +48,15 @@ type negotiation struct {
 	from       jid.JID // whom its header names; zero if nobody
 	said       sasl.Announced
 	exchange   sasl.Exchange
-	mech       string   // of the exchange
-	device     string   // the one that has logged in over XEP-0388; empty if it said nothing
-	ask        *request // of a login over XEP-0388; nil over RFC 6120
-	invite     string   // the invitation it has shown (XEP-0445)
-	registered bool     // it has made an account
-	failures   int      // failed logins
-	refusals   int      // these, and exchanges that ended before there was one
-	elements   int      // before login
+	mech       string           // of the exchange
+	creds      sasl.Credentials // of the exchange
+	device     string           // the one that has logged in: what it said over XEP-0388, or the browser it is; empty if nobody knows
+	ask        *request         // of a login over XEP-0388; nil over RFC 6120
+	invite     string           // the invitation it has shown (XEP-0445)
+	registered bool             // it has made an account
+	failures   int              // failed logins
+	refusals   int              // these, and exchanges that ended before there was one
+	elements   int              // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.
@@ -115,7 +117,7 @@ func (s *Stream) Message(ctx context.Context, msg []byte) error {
 func (s *Stream) MessageLimit() int {
 	switch {
 	case !s.who.IsZero():
-		return s.srv.conf.Limits.Stanza.Bytes
+		return stanzaLimits(s).Bytes
 	case s.nego.secure:
 		return s.srv.preAuth(true).Bytes
 	}
