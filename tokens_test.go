@@ -23,7 +23,6 @@ var randomness = map[string]struct {
 	"im/account/fake.go":     {1, "256 bits: the key of made-up salts (A6)"},
 	"im/archive/append.go":   {1, "salts of the log's leaves"},
 	"im/room/store.go":       {1, "256 bits: the key of occupant ids (XEP-0421)"},
-	"im/room/group.go":       {1, "120 bits: the name of a room that people make in passing; who knows it still has to be a member"},
 	"im/room/pass.go":        {1, "80 bits: the id of an iq passed on (I5 asks for 64)"},
 	"im/route/table.go":      {1, "80 bits: the id of a push (I5 asks for 64)"},
 	"im/room/group.go":       {1, "120 bits: the name of a room given out (XEP-0307)"},
