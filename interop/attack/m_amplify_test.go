@@ -66,8 +66,8 @@ func (e *ear) listen(mark string) {
 // account is granted, the last of them to all; others' presence comes at once meanwhile.
 func TestM7_presenceAmplification(t *testing.T) {
 	t.Parallel()
-	contacts, seconds := scaled(60, 5000), scaled(4, 20)
-	rate := scaled(64<<10, 1<<20)
+	contacts, seconds := scaled(60, 1000), scaled(4, 20)
+	rate := scaled(64<<10, 256<<10)
 	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Config: fmt.Sprintf("[limits]\npresence_bytes = \"%dKiB\"\n", rate>>10)})
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func (p *place) probeStorm(t *testing.T, a *client.Client, loud string) string {
 		}
 	}
 	took := time.Since(began)
-	rate := float64(scaled(64<<10, 1<<20))
+	rate := float64(scaled(64<<10, 256<<10))
 	most := int(rate*(took.Seconds()+16)/(4<<10)) + 20
 	if shown > most {
 		t.Errorf("%d presences for %d probes in %v, at most %d are granted", shown, n, took, most)

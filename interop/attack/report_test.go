@@ -4,9 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 var reportFile = flag.String("report", "", "file for the table of what was measured")
@@ -37,8 +39,20 @@ func writeReport() error {
 	if *reportFile == "" {
 		return nil
 	}
-	return os.WriteFile(*reportFile, []byte(text), 0o644)
+	before, err := os.ReadFile(*reportFile)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	// What the document says by hand stays.
+	head, _, _ := strings.Cut(string(before), reportHead)
+	return os.WriteFile(*reportFile, []byte(strings.TrimRight(head, "\n")+"\n"+reportHead+time.Now().UTC().Format("2 January 2006")+fmt.Sprintf(", %s/%s with %d processors, %s, %s in all.\n\n",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), time.Since(began).Round(time.Second))+text), 0o644)
 }
+
+// reportHead is where what was measured begins.
+const reportHead = "\n## What a run measured\n\n`make attack` writes this section. "
+
+var began = time.Now()
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
