@@ -187,11 +187,20 @@ func (d carried) DeriveNodes(ctx context.Context, owner jid.JID, fresh map[strin
 	return nil
 }
 
+// rooms is the service of the host that is carried, nil if there is none.
+func (d carried) rooms() *room.Rooms {
+	if v := d.c.hosts.of(d.at.Domain()); v != nil {
+		return v.rooms
+	}
+	return nil
+}
+
 func (d carried) Rooms() (jid.JID, string) {
-	if d.c.rooms == nil {
+	rs := d.rooms()
+	if rs == nil {
 		return jid.JID{}, ""
 	}
-	return d.c.rooms.Service, room.Secret(d.c.rooms)
+	return rs.Service, room.Secret(rs)
 }
 
 func (d carried) SaveRooms(ctx context.Context, after string, n int) ([]room.Saved, error) {
@@ -204,7 +213,7 @@ func (d carried) RoomArchive(ctx context.Context, r *room.Saved, after session.P
 }
 
 func (d carried) SetSecret(ctx context.Context, secret string) error {
-	return room.SetSecret(ctx, d.c.rooms, secret)
+	return room.SetSecret(ctx, d.rooms(), secret)
 }
 
 func (d carried) AddRoom(ctx context.Context, at jid.JID, e *elem.Element) (bool, error) {
