@@ -217,7 +217,7 @@ func (d carried) SetSecret(ctx context.Context, secret string) error {
 }
 
 func (d carried) AddRoom(ctx context.Context, at jid.JID, e *elem.Element) (bool, error) {
-	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.cfg.Rooms.History)
+	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.hosts.config(d.at.Domain()).Rooms.History)
 }
 
 // private takes what is kept for an account alone (XEP-0049); bookmarks in their
