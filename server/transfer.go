@@ -187,20 +187,20 @@ func (d carried) DeriveNodes(ctx context.Context, owner jid.JID, fresh map[strin
 	return nil
 }
 
+// rooms is the service of the host that is carried, nil if there is none.
+func (d carried) rooms() *room.Rooms {
+	if v := d.c.hosts.of(d.at.Domain()); v != nil {
+		return v.rooms
+	}
+	return nil
+}
+
 func (d carried) Rooms() (jid.JID, string) {
 	rs := d.rooms()
 	if rs == nil {
 		return jid.JID{}, ""
 	}
 	return rs.Service, room.Secret(rs)
-}
-
-// rooms is the host's service of rooms; nil if it has none.
-func (d carried) rooms() *room.Rooms {
-	if v := d.c.hosts.of(d.at.Domain()); v != nil {
-		return v.rooms
-	}
-	return nil
 }
 
 func (d carried) SaveRooms(ctx context.Context, after string, n int) ([]room.Saved, error) {

@@ -23,7 +23,7 @@
 // Specifications: XEP-0227, XEP-0313 §4 (results), XEP-0203, XEP-0045 §10.2 and
 // §9.5 (forms and lists of rooms), XML Inclusions.
 //
-// Tables: none; it goes through the domain. Goroutines: an import writes up to 32
+// Tables: none; it goes through the domain. Goroutines: an import writes up to 128
 // accounts at a time, and waits for them. Lock: importer.mu, a leaf. server meets Data, admin/command calls Export and Import.
 // It does not carry files people uploaded, nor archive preferences.
 package transfer

@@ -257,7 +257,7 @@ func (im *importer) sorted(i *item, id string) error {
 }
 
 // abreast is how many accounts are written at a time: they share flushes.
-const abreast = 32
+const abreast = 128
 
 // endUser writes an account, beside others.
 func (im *importer) endUser() error {

@@ -158,7 +158,7 @@ func result(k *archive.Kept, first ...*elem.Element) []byte {
 }
 
 // bufferedPieces is how many bytes of an account's nodes are read before they are written.
-const bufferedPieces = 1 << 20
+const bufferedPieces = 256 << 10
 
 // piece takes part of a node. Small nodes are written with their account, large
 // ones as they are read.

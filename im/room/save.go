@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +96,10 @@ func (s *stored) element(at jid.JID) (*elem.Element, error) {
 	}
 	slices.SortFunc(list.Children, func(a, b *elem.Element) int { return strings.Compare(a.Attr("jid"), b.Attr("jid")) })
 	e.Add(list)
+	s.saveHats(e)
+	for _, who := range slices.SortedFunc(maps.Keys(s.requests), byText) {
+		e.Add(elem.New(ExportSpace, "request", "jid", who.String(), "nick", s.requests[who])) // XEP-0045 §9.9
+	}
 	if s.subject.content != nil {
 		m, err := elem.ParseIn([]byte("<message>"+string(s.subject.content)+"</message>"), stanza.Space, nil)
 		if err != nil {
@@ -113,10 +118,44 @@ func (s *stored) element(at jid.JID) (*elem.Element, error) {
 	return e, nil
 }
 
+func byText(a, b jid.JID) int { return strings.Compare(a.String(), b.String()) }
+
+// saveHats writes the room's hats, each with who wears it (XEP-0317 §3.1).
+func (s *stored) saveHats(e *elem.Element) {
+	for _, uri := range slices.Sorted(maps.Keys(s.hats.all)) {
+		h := s.hats.all[uri]
+		out := elem.New(ExportSpace, "hat", "uri", uri, "title", h.title)
+		if h.hue != "" {
+			out.Set("hue", h.hue)
+		}
+		for _, who := range slices.SortedFunc(slices.Values(s.hats.wearers(uri)), byText) {
+			out.Add(elem.New(ExportSpace, "worn", "jid", who.String()))
+		}
+		e.Add(out)
+	}
+}
+
+func (s *stored) readHat(e *elem.Element) error {
+	h, err := readHat(e.Attr("uri"), e.Attr("title"), e.Attr("hue"))
+	if err != nil {
+		return err
+	}
+	s.hats.all[e.Attr("uri")] = h
+	for _, c := range e.Children {
+		who, err := jid.Parse(c.Attr("jid"))
+		if err != nil {
+			return err
+		}
+		s.hats.worn[who] = append(s.hats.worn[who], e.Attr("uri"))
+	}
+	return nil
+}
+
 // Restore adds a room that Save gave, whose archive begins behind a position.
 // One that is there stays as it is, and added is false.
 func Restore(ctx context.Context, db *store.DB, at jid.JID, e *elem.Element, since session.Pos, history int) (added bool, err error) {
-	s := &stored{since: since, created: time.Now().UTC(), grants: map[jid.JID]grant{}}
+	s := &stored{since: since, created: time.Now().UTC(), grants: map[jid.JID]grant{}, requests: map[jid.JID]string{},
+		hats: hats{map[string]hat{}, map[jid.JID][]string{}}}
 	if us, err := strconv.ParseInt(e.Attr("created"), 10, 64); err == nil {
 		s.created = time.UnixMicro(us).UTC()
 	}
@@ -133,6 +172,11 @@ func Restore(ctx context.Context, db *store.DB, at jid.JID, e *elem.Element, sin
 			return err
 		}
 		added = true
+		for who, nick := range s.requests {
+			if _, err := tx.Exec(sqlRequest, at.String(), who.String(), nick, s.created.UnixMicro()); err != nil {
+				return err
+			}
+		}
 		return writeRoom(tx, at, s)
 	})
 	if err != nil {
@@ -166,6 +210,16 @@ func (s *stored) read(e *elem.Element, history int) error {
 			for _, c := range m.Children {
 				s.subject.content = c.AppendTo(s.subject.content, stanza.Space)
 			}
+		case k.Space == ExportSpace && k.Local == "hat":
+			if err := s.readHat(k); err != nil {
+				return err
+			}
+		case k.Space == ExportSpace && k.Local == "request":
+			who, err := jid.Parse(k.Attr("jid"))
+			if err != nil {
+				return err
+			}
+			s.requests[who] = k.Attr("nick")
 		case k.Space == "vcard-temp" && k.Local == "vCard":
 			s.vcard = k.AppendTo(nil, "")
 		}
@@ -200,7 +254,7 @@ func SetSecret(ctx context.Context, rs *Rooms, text string) error {
 	}
 	err = rs.DB.Write(ctx, func(tx *store.Tx) error {
 		var n int64
-		if err := tx.Row(sqlRooms, rs.Service.Domain()).Scan(&n); err != nil || n > 0 {
+		if err := tx.Row(sqlRooms, rs.Service.String()).Scan(&n); err != nil || n > 0 {
 			return err
 		}
 		_, err := tx.Exec(sqlSecretTo, rs.Service.String(), key)
