@@ -25,6 +25,7 @@ type Config struct {
 	Files   Files   `toml:"files"`
 	Limits  Limits  `toml:"limits"`
 	Rooms   Rooms   `toml:"rooms"`
+	Nodes   Nodes   `toml:"nodes"`
 	Log     Log     `toml:"log"`
 	Contact Contact `toml:"contact"`
 }
@@ -95,11 +96,17 @@ type Limits struct {
 	PersonalBytes       Size     `toml:"personal_bytes" doc:"All items of one account."`
 }
 
+// Nodes is the domain's own publish-subscribe service (XEP-0060).
+type Nodes struct {
+	Create bool `toml:"create" doc:"Everybody may make nodes at the domain's address (XEP-0060), for programs that publish to many. What people keep at their own address needs no setting."`
+}
+
 // Rooms is multi-user chat (XEP-0045).
 type Rooms struct {
 	Domain     string `toml:"domain" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
 	Name       string `toml:"name" doc:"What clients call the service."`
 	Create     bool   `toml:"create" doc:"Everybody may make rooms."`
+	Known      bool   `toml:"known" doc:"Who is in a new room sees the others' addresses, if its owner does not say otherwise."`
 	Persistent bool   `toml:"persistent" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
 	Occupants  int    `toml:"occupants" doc:"Most people in one room at once; an owner may allow fewer."`
 	History    int    `toml:"history" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`

@@ -70,9 +70,12 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		// Gajim looks for the upload service among the server's items only.
 		items = append(items, c.domain)
 	}
+	if c.cfg.Nodes.Create {
+		all = append(all, pep.Service(c.personal, func(who jid.JID) bool { return c.guests == nil || !c.guests.Is(who) }))
+	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log, Account: pep.Command(c.personal)})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Shared: c.cfg.Nodes.Create, Forms: forms, Items: items})
 	return append(all, d.Feature()), d.Caps()
 }
 

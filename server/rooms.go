@@ -26,7 +26,7 @@ func (c *core) openRooms(ctx context.Context) error {
 		// The path is made after the rooms it carries messages to.
 		Submit: func(ctx context.Context, m *room.Message) error { return c.path.Submit(ctx, m) },
 		Settings: room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History,
-			Default: room.Config{Persistent: r.Persistent, History: min(20, r.History)}},
+			Default: room.Config{Persistent: r.Persistent, NonAnonymous: r.Known, History: min(20, r.History)}},
 	})
 	return err
 }
