@@ -39,9 +39,6 @@ func OpenData(ctx context.Context, p command.Place) (transfer.Data, command.Clos
 	if p.Data != "" {
 		cfg.Data = p.Data
 	}
-	if p.Domain != "" {
-		cfg.Domain = p.Domain
-	}
 	if client, err := api.Dial(ctx, cfg.AdminSocket()); err == nil {
 		client.Close()
 		return nil, nil, fmt.Errorf("a server runs on %s: stop it first", cfg.Data)
@@ -50,16 +47,30 @@ func OpenData(ctx context.Context, p command.Place) (transfer.Data, command.Clos
 		return nil, nil, fmt.Errorf("server: data folder: %w", err)
 	}
 	c, err := openCore(ctx, cfg, Options{Log: slog.New(slog.DiscardHandler)}, accountConfig(cfg))
+	if err == nil && p.Domain != "" && c.hosts.of(p.Domain) == nil {
+		// Not one of the hosts: the data set is looked at as if it were the configured domain.
+		cfg.Domain = p.Domain
+		if err = c.close(); err == nil {
+			c, err = openCore(ctx, cfg, Options{Log: slog.New(slog.DiscardHandler)}, accountConfig(cfg))
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return carried{c}, c.run(ctx), nil
+	at := c.domain
+	if v := c.hosts.of(p.Domain); v != nil {
+		at = v.at
+	}
+	return carried{c, at}, c.run(ctx), nil
 }
 
 // carried is a core as an export and an import see it.
-type carried struct{ c *core }
+type carried struct {
+	c  *core
+	at jid.JID // the host whose people are carried: no other's (HARDENING I10)
+}
 
-func (d carried) Host() jid.JID { return d.c.domain }
+func (d carried) Host() jid.JID { return d.at }
 
 func (d carried) Accounts(ctx context.Context, after string, n int) ([]account.Account, error) {
 	return d.c.accounts.List(ctx, after, n)

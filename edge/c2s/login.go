@@ -46,7 +46,7 @@ func injected() error {
 
 // sasl is what a login on this connection may be.
 func (n *negotiation) sasl() sasl.Config {
-	c := n.s.srv.sasl
+	c := n.s.host.sasl
 	c.AllowPlain = n.plaintext()
 	if a := n.s.srv.conf.Upgrades; a != nil {
 		c.Without = a.Lacking()
@@ -150,7 +150,7 @@ func (n *negotiation) welcome(answer []byte) error {
 	n.exchange = nil
 	n.pass.Leave()
 	n.s.restart()
-	n.s.scan.Reset(n.s.srv.conf.Limits.Stanza)
+	n.s.scan.Reset(stanzaLimits(n.s))
 	if answer == nil {
 		return n.s.out.element([]byte("<success xmlns='"+stream.SASLSpace+"'/>"), 0)
 	}

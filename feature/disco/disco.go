@@ -32,6 +32,41 @@ type Config struct {
 	Personal Personal
 	// Shared says that the host has such nodes too.
 	Shared bool
+	// Of finds what a hosted domain says of itself; where it gives nil, and
+	// without it, what stands above is said.
+	Of func(domain string) *Host
+}
+
+// Host is what one hosted domain says of itself. It never changes.
+type Host struct {
+	info  vocab.Info
+	items []jid.JID
+}
+
+// Host makes a domain's answers: what the features announce, with its own name, forms and services.
+func (d *Disco) Host(name string, forms []*form.Form, items []jid.JID) *Host {
+	h := &Host{info: d.host, items: items}
+	h.info.Identities = slices.Clone(d.host.Identities)
+	h.info.Identities[0].Name = name
+	h.info.Forms = forms
+	return h
+}
+
+// Caps are the capabilities of a domain, for its stream features (XEP-0115 §6.3).
+func (h *Host) Caps() *elem.Element { return caps(h.info) }
+
+func caps(i vocab.Info) *elem.Element {
+	return elem.New(vocab.CapsSpace, "c", "hash", "sha-1", "node", Node, "ver", i.Hash())
+}
+
+// at gives the domain a request is for.
+func (d *Disco) at(q *im.IQ) *Host {
+	if d.of != nil {
+		if h := d.of(q.To.Domain()); h != nil {
+			return h
+		}
+	}
+	return &Host{d.host, d.items}
 }
 
 // Nodes answers for nodes of the host; ok is false if it does not know one. An
@@ -58,11 +93,12 @@ type Disco struct {
 	guest         func(who jid.JID) bool
 	personal      Personal
 	shared        Personal // nil: the host has no nodes of that kind
+	of            func(domain string) *Host
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest, of: c.Of}
 	if c.Shared {
 		d.shared = c.Personal
 	}
@@ -94,7 +130,7 @@ func sorted(s []string) []string {
 
 // Caps is the <c/> element for stream features (XEP-0115 §6.3).
 func (d *Disco) Caps() *elem.Element {
-	return elem.New(vocab.CapsSpace, "c", "hash", "sha-1", "node", Node, "ver", d.host.Hash())
+	return caps(d.host)
 }
 
 // Feature is XEP-0030 and XEP-0115.
@@ -118,8 +154,8 @@ func (d *Disco) Feature() im.Feature {
 func (d *Disco) hostInfo(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	node := q.Payload.Attr("node")
 	// XEP-0115 §6.2: the node of our own capabilities gives the same answer.
-	if node == "" || node == Node+"#"+d.host.Hash() {
-		return d.host.Element(node), nil
+	if node == "" || node == Node+"#"+d.at(q).info.Hash() {
+		return d.at(q).info.Element(node), nil
 	}
 	if d.nodes != nil {
 		if info, ok, err := d.nodes.NodeInfo(ctx, q, node); ok || err != nil {
@@ -137,7 +173,7 @@ func (d *Disco) hostItems(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 		return d.nodeItems(ctx, q, node)
 	}
 	out := elem.New(vocab.ItemsSpace, "query")
-	for _, j := range d.items {
+	for _, j := range d.at(q).items {
 		out.Add(elem.New(vocab.ItemsSpace, "item", "jid", j.String()))
 	}
 	if d.shared != nil {

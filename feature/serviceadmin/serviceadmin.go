@@ -41,6 +41,9 @@ type Config struct {
 	Visits   *visit.Store
 	Notices  *Notices
 	Path     Path
+	// Home is the first host: what holds for the whole server is administered there alone,
+	// so that the administrators of another host have no part in it. Zero: there is but one.
+	Home jid.JID
 	// Seen is when an account's last session left.
 	Seen func(ctx context.Context, bare jid.JID) (at time.Time, status string, ok bool)
 	// SetCard writes an account's vCard (XEP-0054).
@@ -58,8 +61,8 @@ func Feature(c Config) im.Feature {
 	a := admin{c}
 	var all []im.Command
 	for _, group := range [][]im.Command{
-		accounts{a}.commands(), sessions{a}.commands(), people{a}.commands(), walls{a}.commands(), counts{a}.commands(), lists{a}.commands(),
-		announcements{a}.commands(), motd{a}.commands(), welcome{a}.commands(), admins{a}.commands(), stops{a}.commands(), reports{a}.commands(),
+		accounts{a}.commands(), sessions{a}.commands(), people{a}.commands(), a.ofServer(walls{a}.commands()), counts{a}.commands(), lists{a}.commands(),
+		announcements{a}.commands(), motd{a}.commands(), welcome{a}.commands(), admins{a}.commands(), a.ofServer(stops{a}.commands()), reports{a}.commands(),
 	} {
 		all = append(all, group...)
 	}
@@ -74,6 +77,22 @@ func Feature(c Config) im.Feature {
 // may is HARDENING I10: an administrator of this host, not of another.
 func (a admin) may(ctx context.Context, host, who jid.JID) (bool, error) {
 	return account.Of(a.Accounts, host.Domain()).IsAdmin(ctx, who)
+}
+
+// mayServer is may, for what concerns all hosts.
+func (a admin) mayServer(ctx context.Context, host, who jid.JID) (bool, error) {
+	if !a.Home.IsZero() && host != a.Home {
+		return false, nil
+	}
+	return a.may(ctx, host, who)
+}
+
+// ofServer makes commands act on all hosts.
+func (a admin) ofServer(all []im.Command) []im.Command {
+	for i := range all {
+		all[i].May = a.mayServer
+	}
+	return all
 }
 
 type runner func(ctx context.Context, c *im.Call) (*im.Outcome, error)

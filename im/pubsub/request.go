@@ -334,7 +334,7 @@ func (rq *request) target(w *Writing, name string, options *form.Form) (*Node, e
 				return nil, refusal
 			}
 		}
-		return rq.made(w, name, c)
+		return made(rq, w, name, c)
 	}
 	if !n.Publishes(rq.who) {
 		return nil, errForbidden
@@ -403,7 +403,7 @@ func isTrue(s string) bool { return s == "1" || s == "true" }
 // creates says whether who asks may make a node here: at its own service an
 // account, at a domain's whom the operator lets.
 func (rq *request) creates() bool {
-	return rq.who.Bare() == rq.service || rq.service.IsDomain() && rq.Creates != nil && rq.Creates(rq.who.Bare())
+	return rq.who.Bare() == rq.service || rq.service.IsDomain() && rq.Creates != nil && rq.who.Domain() == rq.service.Domain() && rq.Creates(rq.who.Bare())
 }
 
 // initial is the configuration of a new node.
@@ -420,7 +420,7 @@ func (rq *request) initial(name string) Config {
 const ownedPerAccount = 50
 
 // made makes a node; at a domain's service its maker owns it (XEP-0060 §8.1).
-func (rq *request) made(w *Writing, name string, c Config) (*Node, error) {
+func made(rq *request, w *Writing, name string, c Config) (*Node, error) {
 	if !rq.service.IsDomain() {
 		return w.Create(name, c)
 	}
@@ -470,7 +470,7 @@ func (rq *request) create() (*elem.Element, error) {
 		if n != nil {
 			return stanza.Fail("conflict", "there is a node of that name already") // XEP-0060 §8.1.2
 		}
-		_, err = rq.made(w, name, c)
+		_, err = made(rq, w, name, c)
 		return err
 	})
 	if err != nil || !instant {

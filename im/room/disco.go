@@ -25,7 +25,7 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 	if q.Payload.Attr("node") != "" {
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
+	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.live.Load().Name}}}
 	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
@@ -49,7 +49,7 @@ func (rs desk) serviceItems(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if set.Max >= 0 {
 		n = min(n, set.Max)
 	}
-	list, err := listed(ctx, rs.DB, set.After, n+1)
+	list, err := listed(ctx, rs.DB, rs.Service, set.After, n+1)
 	if err != nil {
 		return nil, err
 	}

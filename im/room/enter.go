@@ -45,6 +45,11 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	if err != nil {
 		return err
 	}
+	if a.makes = rs.live.Load().Create; rs.Makes != nil && a.x != nil {
+		if a.makes, err = rs.Makes(ctx, s.JID().Bare()); err != nil {
+			return err
+		}
+	}
 	err = rs.come(ctx, s, st, a)
 	if err == nil || a.x == nil || rs.Admin == nil {
 		return err
@@ -87,6 +92,7 @@ type arrival struct {
 	asked     string         // the nickname as written
 	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
+	makes     bool           // may make rooms
 }
 
 func newArrival(s *session.Session, st *stanza.Stanza) (*arrival, error) {
@@ -121,7 +127,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create && !a.boss {
+		if !a.makes && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -189,7 +195,7 @@ func (r door) lapse(created bool) {
 // found makes a room, locked until its owner has configured it (XEP-0045 §10.1.1).
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
-	r.cfg = r.home.Settings.Default
+	r.cfg = r.home.live.Load().Default
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
@@ -225,7 +231,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 
 // most is how many may be in the room when somebody of an affiliation enters.
 func (r door) most(aff Affiliation) int {
-	n := r.home.Settings.Most
+	n := r.home.live.Load().Most
 	if r.cfg.MaxUsers > 0 {
 		n = min(n, r.cfg.MaxUsers)
 	}
