@@ -54,5 +54,5 @@ func (h hiding) Hide(owner jid.JID, who func(jid.JID) bool) {
 
 func (h hiding) Show(owner jid.JID, who func(jid.JID) bool) {
 	h.presence.Show(owner, who)
-	h.rooms.Hears(owner)
+	h.rooms.Deaf(owner, nil)
 }

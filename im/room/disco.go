@@ -17,7 +17,7 @@ import (
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
 	roomFeatures = []string{archive.Space, archive.Space + "#extended", archive.SpaceText, "urn:xmpp:sid:0", spaceModerate, spaceRetract,
-		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
+		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceVersions, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 
 // serviceInfo is XEP-0045 §6.2.
@@ -26,7 +26,7 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.live.Load().Name}}}
-	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
+	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", spaceUnique, rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
 
@@ -103,10 +103,7 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 }
 
 func (r rule) info(from jid.JID) disco.Info {
-	name := r.cfg.Name
-	if name == "" {
-		name = r.at.Local()
-	}
+	name := r.shownName(r.mayRead(from) == nil)
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: name}}}
 	i.Features = append(append(i.Features, bothFeatures...), roomFeatures...)
 	// XEP-0045 §16.3.
@@ -176,7 +173,7 @@ func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case spaceCommands:
 		out.Set("node", node)
 		return out, rs.inRoom(ctx, q, func(r *room) error {
-			r.commandItems(rs.person(r, q), out)
+			rule{r}.commandItems(rs.person(r, q), out)
 			return nil
 		})
 	default:

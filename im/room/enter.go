@@ -28,7 +28,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			}
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
-		return rs.arrive(ctx, s, st)
+		return usher{rs}.arrive(ctx, s, st)
 	case stanza.Unavailable, stanza.Error_:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
@@ -40,13 +40,13 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 
 // arrive takes available presence to an occupant's address: somebody enters,
 // comes back, changes nickname or shows something else.
-func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	a, err := newArrival(s, st)
 	if err != nil {
 		return err
 	}
-	if a.makes = rs.live.Load().Create; rs.Makes != nil && a.x != nil {
-		if a.makes, err = rs.Makes(ctx, s.JID().Bare()); err != nil {
+	if a.x != nil {
+		if a.makes, err = (clerk{rs.Rooms}).makes(ctx, s.JID().Bare()); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	return err
 }
 
-func (rs *Rooms) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+func (rs usher) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
 	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
@@ -196,9 +196,13 @@ func (r door) lapse(created bool) {
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
 	r.cfg = r.home.live.Load().Default
+	if (clerk{r.home}).redeem(r.at.Local(), owner) {
+		r.cfg = r.cfg.grouped()
+	}
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
+	r.versions = versions{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
@@ -262,6 +266,7 @@ func (r door) mayBe(key string, bare jid.JID) error {
 func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	o := t.o
 	real := r.sees(o.role)
+	r.catchUp(t, a)
 	for _, other := range others {
 		if other != o && len(other.seats) > 0 && !r.cfg.silent(other.role) {
 			r.push(t.s, r.shown(other, real))
@@ -277,6 +282,9 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	n.own = append(n.own, own...)
 	if a.asked != o.nick {
 		n.own = append(n.own, codeNickChanged) // XEP-0045 §7.2.2
+	}
+	if t.versions {
+		n.version = tally(r).version()
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {

@@ -135,6 +135,7 @@ func (r *room) expel(o *occupant, w why, codes ...string) {
 	n.real = o.seats[len(o.seats)-1].s.JID()
 	for _, t := range slices.Clone(o.seats) {
 		r.rise(t)
+		n.tagged = t.versions
 		r.push(t.s, n.frame(r.sees(o.role), true, ""))
 	}
 	r.tell(n)

@@ -68,6 +68,7 @@ type Rooms struct {
 	loaded map[jid.JID]*room // owner: mu
 
 	seated seating
+	unique unique
 }
 
 // New reads the service's secret. Migrations have been applied.
@@ -78,6 +79,7 @@ func New(ctx context.Context, s Setup) (*Rooms, error) {
 	rs := &Rooms{Setup: s, loaded: make(map[jid.JID]*room)}
 	rs.live.Store(&s.Settings)
 	rs.seated.where = make(map[*session.Session]map[*room]struct{})
+	rs.unique.given = make(map[string]promise)
 	rs.pass.waiting = make(map[string]passed)
 	var err error
 	if rs.key, err = secret(ctx, s.DB, s.Service.String()); err != nil {

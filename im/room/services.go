@@ -152,13 +152,6 @@ func (ss *Services) Deaf(account jid.JID, who func(jid.JID) bool) {
 	}
 }
 
-// Hears is Rooms.Hears in all services.
-func (ss *Services) Hears(account jid.JID) {
-	for _, rs := range *ss.all.Load() {
-		rs.Hears(account)
-	}
-}
-
 // Stop says that the server is stopping.
 func (ss *Services) Stop() {
 	for _, rs := range *ss.all.Load() {
