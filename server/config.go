@@ -26,6 +26,7 @@ type Config struct {
 	Files     Files    `toml:"files"`
 	Limits    Limits   `toml:"limits"`
 	Rooms     Rooms    `toml:"rooms"`
+	Nodes     Nodes    `toml:"nodes"`
 	Log       Log      `toml:"log"`
 	Contact   Contact  `toml:"contact"`
 }
@@ -96,11 +97,17 @@ type Limits struct {
 	PersonalBytes       Size     `toml:"personal_bytes" doc:"All items of one account."`
 }
 
+// Nodes is the domain's own publish-subscribe service (XEP-0060).
+type Nodes struct {
+	Create bool `toml:"create" doc:"Everybody may make nodes at the domain's address (XEP-0060), for programs that publish to many. What people keep at their own address needs no setting."`
+}
+
 // Rooms is multi-user chat (XEP-0045).
 type Rooms struct {
 	Domain     string `toml:"domain" host:"yes" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
 	Name       string `toml:"name" host:"yes" doc:"What clients call the service."`
 	Create     bool   `toml:"create" host:"yes" doc:"Everybody with an address of the host may make rooms. If not: its administrators."`
+	Known      bool   `toml:"known" host:"yes" doc:"Who is in a new room sees the others' addresses and may read who belongs to it, if its owner does not say otherwise."`
 	Persistent bool   `toml:"persistent" host:"yes" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
 	Occupants  int    `toml:"occupants" host:"yes" doc:"Most people in one room at once; an owner may allow fewer."`
 	History    int    `toml:"history" host:"yes" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`

@@ -70,9 +70,12 @@ func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 	if c.cfg.uploads() {
 		all = append(all, upload.Feature(upload.Config{Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
 	}
+	if c.cfg.Nodes.Create {
+		all = append(all, pep.Service(c.personal, func(who jid.JID) bool { return c.guests == nil || !c.guests.Is(who) }))
+	}
 	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log, Account: pep.Command(c.personal)})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Of: c.hosts.says})
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Shared: c.cfg.Nodes.Create, Of: c.hosts.says})
 	return append(all, d.Feature()), d
 }
 

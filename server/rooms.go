@@ -27,8 +27,11 @@ func (c *core) openRooms(ctx context.Context, cfg *Config) (*room.Rooms, error) 
 
 func roomSettings(cfg *Config) room.Settings {
 	r := cfg.Rooms
-	return room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History,
-		Default: room.Config{Persistent: r.Persistent, History: min(20, r.History)}}
+	fresh := room.Config{Persistent: r.Persistent, History: min(20, r.History)}
+	if r.Known {
+		fresh.NonAnonymous, fresh.MemberListRoles = true, 1<<room.Participant|1<<room.Moderator
+	}
+	return room.Settings{Name: r.Name, Create: r.Create, Most: r.Occupants, History: r.History, Default: fresh}
 }
 
 // makesRooms says who may make rooms on a host: its people if it says so, its administrators in any case.

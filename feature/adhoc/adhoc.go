@@ -112,7 +112,7 @@ func (m *Commands) answer(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 	if s == nil {
 		return nil, fail("not-allowed", "cancel", "session-expired", "this command has ended; begin again")
 	}
-	if s.cmd != cmd || s.call.Host != q.To { // HARDENING I10: what was allowed on one host is not gone on with on another
+	if s.cmd != cmd || s.call.Host != q.To.DomainJID() { // HARDENING I10: what was allowed on one host is not gone on with on another
 		m.open.put(s, m.now())
 		return nil, badRequest("bad-sessionid", "the session belongs to another command")
 	}

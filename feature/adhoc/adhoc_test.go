@@ -233,6 +233,15 @@ func TestCommands_atOnesOwnAccount(t *testing.T) {
 	if items, ok, err := w.NodeItems(t.Context(), q, Space); len(items) != 2 || !ok || err != nil || items[0].Attr("jid") != alice.Bare().String() {
 		t.Errorf("%v %v", items, err)
 	}
+	q.Payload = elem.New(Space, "command", "node", "three")
+	out, err := w.handle(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Payload = elem.New(Space, "command", "node", "three", "sessionid", out.Attr("sessionid")).Add(form.New("submit", "u:f").Add("", "a", "", "1").Element())
+	if out, err = w.handle(t.Context(), q); err != nil || out.Attr("status") != "executing" {
+		t.Errorf("the second stage: %v %v", out, err)
+	}
 	w.others = func(_ context.Context, q *im.IQ) (*elem.Element, error) {
 		return elem.New("u:x", q.Payload.Attr("node")), nil
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	Nodes Nodes
 	// Personal answers for what an account has below itself; nil: nothing.
 	Personal Personal
+	// Shared says that the host has such nodes too.
+	Shared bool
 	// Of finds what a hosted domain says of itself; where it gives nil, and
 	// without it, what stands above is said.
 	Of func(domain string) *Host
@@ -90,12 +92,16 @@ type Disco struct {
 	nodes         Nodes
 	guest         func(who jid.JID) bool
 	personal      Personal
+	shared        Personal // nil: the host has no nodes of that kind
 	of            func(domain string) *Host
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
 	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest, of: c.Of}
+	if c.Shared {
+		d.shared = c.Personal
+	}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -156,6 +162,9 @@ func (d *Disco) hostInfo(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			return info.Element(node), err
 		}
 	}
+	if d.shared != nil {
+		return d.shared.NodeInfo(ctx, q.To, q.From.Bare(), node)
+	}
 	return nil, stanza.Fail("item-not-found", "there is no such node")
 }
 
@@ -167,6 +176,13 @@ func (d *Disco) hostItems(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 	for _, j := range d.at(q).items {
 		out.Add(elem.New(vocab.ItemsSpace, "item", "jid", j.String()))
 	}
+	if d.shared != nil {
+		nodes, err := d.shared.NodeItems(ctx, q.To, q.From.Bare(), "")
+		if err != nil {
+			return nil, err
+		}
+		out.Add(nodes.Children...)
+	}
 	return out, nil
 }
 
@@ -177,6 +193,9 @@ func (d *Disco) nodeItems(ctx context.Context, q *im.IQ, node string) (*elem.Ele
 		} else if ok {
 			return elem.New(vocab.ItemsSpace, "query", "node", node).Add(items...), nil
 		}
+	}
+	if d.shared != nil && q.To.IsDomain() {
+		return d.shared.NodeItems(ctx, q.To, q.From.Bare(), node)
 	}
 	return nil, stanza.Fail("item-not-found", "there is no such node")
 }

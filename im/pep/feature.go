@@ -6,6 +6,7 @@ import (
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/xmpp/elem"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
@@ -50,6 +51,31 @@ func Feature(s *Flow) im.Feature {
 			{Scope: im.ToAccount, Type: stanza.Set, Space: pubsub.CommandSpace, Local: "command", Handle: Command(s)},
 		},
 		Migrations: pubsub.Migrations().FS,
+	}
+}
+
+// Service is a domain's own publish-subscribe service as data (XEP-0060), where
+// whoever creates says owns what they make.
+func Service(s *Flow, creates func(who jid.JID) bool) im.Feature {
+	r := s.Requests()
+	r.Creates = creates
+	features := []string{pubsub.Space}
+	for _, f := range offered {
+		if f != "get-pending" && f != "presence-notifications" && f != "presence-subscribe" && f != "auto-subscribe" && f != "filtered-notifications" {
+			features = append(features, pubsub.Space+"#"+f)
+		}
+	}
+	return im.Feature{
+		Name:         "pubsub",
+		Specs:        []im.Spec{{ID: "XEP-0060", Version: "1.30.0", Status: "complete", Note: "at the domain's address too, if its operator lets people make nodes there"}},
+		HostFeatures: features,
+		Identities:   []im.Identity{{Category: "pubsub", Type: "service", Name: "Nodes"}}, // XEP-0060 §5.1
+		IQ: []im.Route{
+			{Scope: im.ToHost, Type: stanza.Get, Space: pubsub.Space, Local: "pubsub", Handle: r.Get},
+			{Scope: im.ToHost, Type: stanza.Set, Space: pubsub.Space, Local: "pubsub", Handle: settled(s, r.Set)},
+			{Scope: im.ToHost, Type: stanza.Get, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: r.OwnerGet},
+			{Scope: im.ToHost, Type: stanza.Set, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: settled(s, r.OwnerSet)},
+		},
 	}
 }
 

@@ -229,7 +229,8 @@ func (w *world) ask(from, to jid.JID, typ stanza.Type, payload string) (*elem.El
 	if from.Bare() == to {
 		scope = im.ToSelf
 	}
-	for _, r := range Feature(w.Flow).IQ {
+	own := im.Route{Scope: im.ToSelf, Type: stanza.Set, Space: pubsub.CommandSpace, Local: "command", Handle: Command(w.Flow)}
+	for _, r := range append(Feature(w.Flow).IQ, own) {
 		if r.Scope&scope == 0 || r.Type != typ || r.Space != e.Space || r.Local != e.Local {
 			continue
 		}

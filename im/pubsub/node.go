@@ -178,7 +178,10 @@ func (n *Node) Affiliation(who jid.JID) Affiliation {
 
 // Owners are the account and whom it made an owner.
 func (n *Node) Owners() []jid.JID {
-	out := []jid.JID{n.Service}
+	var out []jid.JID
+	if !n.Service.IsDomain() {
+		out = append(out, n.Service)
+	}
 	for who, a := range n.affiliations {
 		if a == Owner {
 			out = append(out, who)

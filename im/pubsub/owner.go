@@ -18,10 +18,10 @@ func (r *Requests) OwnerGet(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return nil, err
 	}
 	if rq.el.Local == "default" { // XEP-0060 §8.3
-		if rq.who.Bare() != rq.service {
+		if !rq.creates() {
 			return nil, errForbidden
 		}
-		c := r.Store.cfg.Initial("")
+		c := rq.initial("")
 		return rq.ownerAnswer(elem.New(OwnerSpace, "default").Add(c.Form("form", r.Store.cfg.Limits).Element())), nil
 	}
 	n, err := rq.managed()
@@ -33,7 +33,9 @@ func (r *Requests) OwnerGet(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return rq.ownerAnswer(elem.New(OwnerSpace, "configure", "node", n.Name).Add(n.Config.Form("form", r.Store.cfg.Limits).Element())), nil
 	case "affiliations": // XEP-0060 §8.9.1
 		out := elem.New(OwnerSpace, "affiliations", "node", n.Name)
-		out.Add(affiliation(n.Service, Owner))
+		if !n.Service.IsDomain() {
+			out.Add(affiliation(n.Service, Owner))
+		}
 		for who, a := range n.affiliations {
 			out.Add(affiliation(who, a))
 		}

@@ -22,6 +22,9 @@ type People interface {
 type Requests struct {
 	Store  *Store
 	People People
+	// Creates says who makes nodes at a service that is a domain's, not an
+	// account's; nil: nobody does.
+	Creates func(who jid.JID) bool
 }
 
 // request is one IQ that is being answered.
@@ -321,17 +324,17 @@ func (rq *request) target(w *Writing, name string, options *form.Form) (*Node, e
 	}
 	l := rq.Store.cfg.Limits
 	if n == nil {
-		// XEP-0163 §3, XEP-0060 §7.1.4: made by publishing, by the owner alone.
-		if rq.who.Bare() != rq.service {
+		// XEP-0163 §3, XEP-0060 §7.1.4: made by publishing, by who may make nodes.
+		if !rq.creates() {
 			return nil, errNoNode
 		}
-		c := rq.Store.cfg.Initial(name)
+		c := rq.initial(name)
 		if options != nil {
 			if refusal := c.Apply(options, l); refusal != nil {
 				return nil, refusal
 			}
 		}
-		return w.Create(name, c)
+		return made(rq, w, name, c)
 	}
 	if !n.Publishes(rq.who) {
 		return nil, errForbidden
@@ -397,9 +400,53 @@ func takeBack(rq *request, w *Writing, n *Node, id string, loud bool) error {
 
 func isTrue(s string) bool { return s == "1" || s == "true" }
 
-// create is XEP-0060 §8.1. Only the account itself makes nodes of its service.
+// creates says whether who asks may make a node here: at its own service an
+// account, at a domain's whom the operator lets.
+func (rq *request) creates() bool {
+	return rq.who.Bare() == rq.service || rq.service.IsDomain() && rq.Creates != nil && rq.who.Domain() == rq.service.Domain() && rq.Creates(rq.who.Bare())
+}
+
+// initial is the configuration of a new node.
+func (rq *request) initial(name string) Config {
+	if rq.service.IsDomain() {
+		c := Default()
+		c.Access, c.MaxItems, c.SendLast = Open, 0, OnSub
+		return c
+	}
+	return rq.Store.cfg.Initial(name)
+}
+
+// ownedPerAccount bounds what one account makes at a domain's service.
+const ownedPerAccount = 50
+
+// made makes a node; at a domain's service its maker owns it (XEP-0060 §8.1).
+func made(rq *request, w *Writing, name string, c Config) (*Node, error) {
+	if !rq.service.IsDomain() {
+		return w.Create(name, c)
+	}
+	v, err := rq.Store.Root(rq.ctx, rq.service)
+	if err != nil {
+		return nil, err
+	}
+	owned := 0
+	for _, n := range v.Nodes() {
+		if n.Affiliation(rq.who) == Owner {
+			owned++
+		}
+	}
+	if owned >= ownedPerAccount {
+		return nil, fail("resource-constraint", "", "you own as many nodes here as you may; delete one first")
+	}
+	n, err := w.Create(name, c)
+	if err != nil {
+		return nil, err
+	}
+	return n, w.Affiliate(n, rq.who, Owner)
+}
+
+// create is XEP-0060 §8.1.
 func (rq *request) create() (*elem.Element, error) {
-	if rq.who.Bare() != rq.service {
+	if !rq.creates() {
 		return nil, errForbidden
 	}
 	name := rq.el.Attr("node")
@@ -407,7 +454,7 @@ func (rq *request) create() (*elem.Element, error) {
 	if instant {
 		name = freshID() // XEP-0060 §8.1.2: an instant node
 	}
-	c := rq.Store.cfg.Initial(name)
+	c := rq.initial(name)
 	if conf := rq.iq.Payload.Child(Space, "configure"); conf != nil {
 		if x := form.Read(conf.Child(form.Space, "x")); x != nil {
 			if refusal := c.Read(x, rq.Store.cfg.Limits); refusal != nil {
@@ -423,7 +470,7 @@ func (rq *request) create() (*elem.Element, error) {
 		if n != nil {
 			return stanza.Fail("conflict", "there is a node of that name already") // XEP-0060 §8.1.2
 		}
-		_, err = w.Create(name, c)
+		_, err = made(rq, w, name, c)
 		return err
 	})
 	if err != nil || !instant {
