@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ type Server struct {
 	began   time.Time
 	extra   []byte // the stream features of Config.Features, written
 
-	lot edge.Lot // of idle connections
+	lot     edge.Lot // of idle connections
+	writers writers
 
 	mu     sync.Mutex
 	links  map[*link]struct{} // mu
@@ -57,6 +59,7 @@ func New(conf Config) (*Server, error) {
 		links: make(map[*link]struct{}),
 		empty: make(chan struct{}),
 	}
+	s.writers.srv, s.writers.most = s, runtime.GOMAXPROCS(0)
 	if conf.Features != nil {
 		for _, f := range conf.Features() {
 			s.extra = f.AppendTo(s.extra, stream.Client)
