@@ -21,6 +21,7 @@ export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 # command-or-file:Debian package. What `make test` needs beside Go and Node.
 TEST_PACKAGES := gcc:gcc /usr/include/stdlib.h:libc6-dev python3:python3 \
 	'/usr/lib/python3/dist-packages/slixmpp:python3-slixmpp' '/usr/lib/python3/dist-packages/aiohttp:python3-aiohttp' \
+	'/usr/lib/python3/dist-packages/aioxmpp:python3-aioxmpp' \
 	'/usr/lib/postgresql/*/bin/postgres:postgresql' \
 	mkfs.ext4:e2fsprogs chromium:chromium prosody:prosody profanity:profanity strace:strace tmux:tmux openssl:openssl
 

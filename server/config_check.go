@@ -79,6 +79,11 @@ func (c *Config) checkPlace(p *Problems) {
 	case j.String() != c.Domain:
 		p.add("domain", "write it as %q, as it stands in every address", j)
 	}
+	for _, o := range c.Operators {
+		if j, err := jid.Parse(o); err != nil || !j.IsBare() || j.Local() == "" || j.String() != o {
+			p.add("operators", "%q is no account: write it like \"somebody@example.com\"", o)
+		}
+	}
 	if c.Data == "" {
 		p.add("data", "must not be empty")
 	}
@@ -218,6 +223,9 @@ func (c *Config) checkLimits(p *Problems) {
 		if s.v < s.min || s.v > s.max {
 			p.add(s.key, "%s is out of range: from %s to %s", s.v, s.min, s.max)
 		}
+	}
+	if v := l.PresenceBytes; v != 0 && (v < 16*KiB || v > 1024*MiB) {
+		p.add("limits.presence_bytes", "%s is out of range: from %s to %s, or 0 for no bound", v, 16*KiB, 1024*MiB)
 	}
 	between(p, "limits.pre_auth_elements", l.PreAuthElements, 8, 1000)
 	between(p, "limits.pre_auth_per_address", l.PreAuthPerAddress, 1, 1_000_000)

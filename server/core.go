@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/parlance-im/parlance/feature/avatar"
+	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
@@ -41,7 +43,8 @@ type core struct {
 	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
-	guests   *account.Guests // nil: nobody without an account is let in
+	hosts    *hosts
+	guests   *account.Guests
 	rosters  *roster.Store
 	blocks   *block.Store
 	wall     *block.Wall
@@ -54,12 +57,13 @@ type core struct {
 	archive  *archive.Archive
 	witness  *archive.Witness
 	ledger   *archive.Ledger
-	files    *file.Store            // nil if nobody can upload
-	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
+	files    *file.Store              // nil if nobody can upload
+	https    atomic.Pointer[net.Addr] // where the HTTPS port is; set when it is open
 	routes   *route.Table
-	rooms    *room.Rooms // nil: off
+	rooms    *room.Services
 	path     *deliver.Path
-	caps     *elem.Element
+	disco    *disco.Disco
+	attempts *account.Limiter // of registrations, on all hosts together
 	features []im.Feature
 }
 
@@ -112,10 +116,13 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
 		return err
 	}
-	if c.cfg.Login.Guests > 0 {
-		c.guests = account.NewGuests(c.domain.Domain(), c.cfg.Login.Guests)
+	if err = openHosts(ctx, c); err != nil {
+		return err
 	}
-	accounts.Guests = c.guests
+	c.guests = account.NewGuests(func(domain string) int { return c.hosts.config(domain).Login.Guests })
+	accounts.Guests, accounts.Operators = c.guests, operators(c.cfg)
+	accounts.MinOf = func(domain string) int { return c.hosts.config(domain).Login.MinPassword }
+	c.attempts, c.rooms = account.NewLimiter(30, 30, nil), room.NewServices()
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
@@ -135,10 +142,10 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
-	if err = c.openRooms(ctx); err != nil {
+	if err = c.paths(judge, version); err != nil {
 		return err
 	}
-	if err = c.paths(judge, version); err != nil {
+	if err = c.hosts.serveAll(ctx); err != nil {
 		return err
 	}
 	c.accounts.OnRemove(c.forget)
@@ -182,7 +189,7 @@ func (c *core) people() deliver.Judge {
 	judge := stages(c.guests, c.wall, c.blocks)
 	c.presence = presence.New(presence.Config{
 		DB: c.db, Routes: c.routes, Rosters: c.rosters, May: may(judge), Ready: c.blocks.Load,
-		Accounts: c.accounts, LocalDomain: c.local, Log: c.log, Now: time.Now,
+		Accounts: c.accounts, LocalDomain: c.local, Rate: int64(c.cfg.Limits.PresenceBytes), Log: c.log, Now: time.Now,
 	})
 	c.personal = pep.New(c.personalConfig(judge))
 	c.avatars = avatar.New(c.personal, func(who jid.JID) bool { return c.routes.Sessions(who) != nil })
@@ -190,7 +197,7 @@ func (c *core) people() deliver.Judge {
 }
 
 func (c *core) paths(judge deliver.Judge, version string) error {
-	c.features, c.caps = features(c, version)
+	c.features, c.disco = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
@@ -201,7 +208,18 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	return err
 }
 
-func (c *core) local(domain string) bool { return domain == c.domain.Domain() }
+// local says whether a domain's people are ours; asked for every stanza.
+func (c *core) local(domain string) bool { return c.hosts.of(domain) != nil }
+
+// operators administer every host.
+func operators(cfg *Config) (out []jid.JID) {
+	for _, o := range cfg.Operators {
+		if j, err := jid.Parse(o); err == nil { // Config.Check has seen to it
+			out = append(out, j)
+		}
+	}
+	return out
+}
 
 // run carries stanzas until stop is called; ledger and index end after the path,
 // so that they write down what nobody confirmed and what finds the last messages.
@@ -211,11 +229,12 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	pathCtx, stopPath := context.WithCancel(base)
 	behindCtx, stopBehind := context.WithCancel(base)
 	path := make(chan error, 1)
-	behind := make(chan error, 6) // ledger, index, visits, known devices, personal services, rooms
+	behind := make(chan error, 7) // ledger, index, words, visits, known devices, personal services, rooms
 	vouched := make(chan struct{})
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
+	go func() { behind <- c.archive.Words(behindCtx, c.log) }()
 	go func() { behind <- c.personal.Run(behindCtx) }()
 	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()
@@ -226,6 +245,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 		stopAside()
 		stopPath()
 		err := <-path
+		c.presence.Stop()
 		stopBehind()
 		for range cap(behind) {
 			err = errors.Join(err, <-behind)

@@ -43,7 +43,11 @@ func personalLimits(c *Config) pubsub.Limits {
 // aside takes out of messages what is for their sender's account.
 func aside(p *pep.Flow) func(context.Context, *session.Session, *stanza.Stanza) (*stanza.Stanza, error) {
 	return func(ctx context.Context, s *session.Session, st *stanza.Stanza) (*stanza.Stanza, error) {
-		return displayed.Take(ctx, p, s.JID(), st)
+		st, err := displayed.Take(ctx, p, s.JID(), st)
+		if err != nil {
+			return nil, err
+		}
+		return p.Take(ctx, st)
 	}
 }
 
@@ -92,5 +96,5 @@ func (w followed) Subscription(ctx context.Context, s *session.Session, st *stan
 
 func (w followed) Gone(ctx context.Context, s *session.Session) {
 	w.arrivals.Gone(ctx, s)
-	w.personal.Gone(s)
+	w.personal.Gone(ctx, s)
 }

@@ -83,7 +83,6 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		return unlessTold(ctx, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer context.AfterFunc(ctx, c.rooms.Stop)() // before connections end
 	defer c.stopping.arm(cancel)()
 	var aside sync.WaitGroup
 	defer aside.Wait()
@@ -91,7 +90,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	aside.Go(func() { tidyMemory(ctx, e.files.Open) })
 	look := watch{dir: cfg.Data, keys: e.keys, space: Space, now: time.Now, log: o.Log}
 	aside.Go(func() { look.run(ctx) })
-	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
+	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log, hosts: c.hosts}
 	aside.Go(func() { live.run(ctx, o.Reload) })
 	aside.Go(func() {
 		select {
@@ -100,7 +99,10 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 		case <-ctx.Done():
 		}
 	})
-	err = e.run(ctx)
+	open, shut := context.WithCancel(context.WithoutCancel(ctx))
+	defer shut()
+	defer context.AfterFunc(ctx, func() { c.rooms.Stop(); shut() })() // people hear of it before their connections end
+	err = e.run(open)
 	if cause := c.db.Err(); cause != nil {
 		return errors.Join(err, cause)
 	}

@@ -20,7 +20,7 @@ func (l *link) finish(err error) {
 	end := l.st.out.ending.Load()
 	bad, isStream := errors.AsType[*stream.Error](err)
 	over := isStream || err == errFooter || end != nil && end.over
-	if err == errFooter && l.st.sess != nil {
+	if (err == errFooter || end != nil && end.drain) && l.st.sess != nil {
 		// RFC 6120 §4.4: the peer still reads; what it asked for before its closing tag is answered.
 		_ = l.base.SetWriteDeadline(time.Now().Add(lastWrite))
 		l.st.out.flush()
@@ -74,7 +74,7 @@ func (l *link) farewell(reason *stream.Error) bool {
 	return nil == l.st.out.send(func(dst []byte, f stream.Framing) []byte {
 		if !l.st.open {
 			// RFC 6120 §4.9.1.2: an error needs a stream to stand on.
-			dst = f.Open(dst, &stream.Header{From: l.srv.conf.Domain, ID: rand.Text()})
+			dst = f.Open(dst, &stream.Header{From: l.st.speaker().Domain, ID: rand.Text()})
 		}
 		if reason != nil {
 			el, nameEnd := reason.AppendTo(nil)

@@ -49,6 +49,7 @@ type ending struct {
 	reason *stream.Error // nil: politely
 	over   bool          // the session ends with it
 	broken bool          // writing is not possible any more
+	drain  bool          // what waits is written first: what rooms say when the server stops (XEP-0045 §11.2)
 }
 
 // Wake meets session.Wire.
@@ -187,14 +188,14 @@ const (
 func (o *outlet) flush() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.flushLocked(true) == done
+	return o.sess == nil || o.flushLocked(true) == done
 }
 
 // flushLocked is flush; without leave to wait it stops when the network takes no more.
 func (o *outlet) flushLocked(wait bool) result {
 	var room [batch]*session.Frame
 	for {
-		if o.ending.Load() != nil {
+		if e := o.ending.Load(); e != nil && !e.drain {
 			return done // what is left stays with the session
 		}
 		if o.owed {

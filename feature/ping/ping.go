@@ -10,7 +10,7 @@ import (
 
 const space = "urn:xmpp:ping"
 
-// Feature is XEP-0199.
+// Feature is XEP-0199, and its like as an ad-hoc command (XEP-0050 §1).
 func Feature() im.Feature {
 	return im.Feature{
 		Name:            "ping",
@@ -20,5 +20,10 @@ func Feature() im.Feature {
 		IQ: []im.Route{{Scope: im.ToHost | im.ToSelf, Type: stanza.Get, Space: space, Local: "ping",
 			// XEP-0199 §4.2: an empty result.
 			Handle: func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil }}},
+		// The one command everybody may run: who knows only XEP-0050 can see with it
+		// that commands work here, and how far off the server is.
+		Commands: []im.Command{{Node: "ping", Name: "Ping", Run: func(context.Context, *im.Call) (*im.Outcome, error) {
+			return im.Done("Pong: the server answers."), nil
+		}}},
 	}
 }

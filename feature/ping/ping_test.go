@@ -7,6 +7,18 @@ import (
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
+// XEP-0050 §2.2: a command for everybody, done in one step, with a remark.
+func TestPing_command(t *testing.T) {
+	cmds := Feature().Commands
+	if len(cmds) != 1 || cmds[0].Node != "ping" || cmds[0].May != nil || len(cmds[0].Stages) != 0 {
+		t.Fatalf("commands %+v", cmds)
+	}
+	out, err := cmds[0].Run(t.Context(), &im.Call{})
+	if err != nil || len(out.Notes) != 1 || out.Notes[0].Type != "info" || out.Notes[0].Text == "" {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
 // XEP-0199 §4.1, §4.2: an empty result, from the server and from one's own account; not on behalf of others.
 func TestPing_emptyResult(t *testing.T) {
 	f := Feature()

@@ -150,6 +150,29 @@ func (a *Archive) MayHave(s Sending) bool {
 	return a.before(s)
 }
 
+// Has says whether a sending is in the archive. What is on its way there when it
+// is asked may be missed.
+func Has(ctx context.Context, a *Archive, s Sending) (bool, error) {
+	if s.IsZero() {
+		return false, nil
+	}
+	a.mu.Lock()
+	_, kept := a.tail.sending(s)
+	a.mu.Unlock()
+	if kept {
+		return true, nil
+	}
+	err := a.db.Read(ctx, func(tx *store.Tx) error {
+		found, err := findSent(tx, []Sending{s})
+		kept = len(found) > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("archive: sent before: %w", err)
+	}
+	return kept, nil
+}
+
 // adopt makes what a committed batch used up the writer's state.
 func (a *Archive) adopt(b *batch) {
 	a.last, a.lastAt, a.stepped = b.last, b.lastAt, b.stepped

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parlance-im/parlance/im/search"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/store/storetest"
@@ -31,7 +32,7 @@ func (c *clock) now() time.Time { return c.t }
 
 func open(t *testing.T, db *store.DB) (*Archive, *clock) {
 	t.Helper()
-	if err := db.Migrate(t.Context(), []store.Migrations{Migrations()}); err != nil {
+	if err := db.Migrate(t.Context(), []store.Migrations{Migrations(), search.Migrations()}); err != nil {
 		t.Fatal(err)
 	}
 	c := &clock{time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)}

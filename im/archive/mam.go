@@ -7,6 +7,7 @@ import (
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/route"
+	"github.com/parlance-im/parlance/im/search"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/form"
@@ -17,6 +18,17 @@ import (
 
 // Space is the namespace of message archive management (XEP-0313 §11).
 const Space = "urn:xmpp:mam:2"
+
+// SpaceText is the namespace of full text search (XEP-0431 §2.1), SpaceGroupchat says that the
+// field include-groupchat is known (XEP-0313 §8).
+const (
+	SpaceText      = "urn:xmpp:fulltext:0"
+	SpaceGroupchat = Space + "#groupchat-field"
+
+	fieldText      = "{" + SpaceText + "}fulltext"
+	fieldGroupchat = "include-groupchat"
+	spaceValidate  = "http://jabber.org/protocol/xdata-validate"
+)
 
 // Pages: what a client gets if it does not say, and what it gets at most.
 const (
@@ -30,11 +42,12 @@ func Feature(a *Archive, routes *route.Table) im.Feature {
 	return im.Feature{
 		Name: "archive",
 		Specs: []im.Spec{
-			{ID: "XEP-0313", Version: "1.1.0", Status: "complete", Note: "user archives, mam:2#extended"},
+			{ID: "XEP-0313", Version: "1.1.3", Status: "complete", Note: "user and room archives, mam:2#extended"},
+			{ID: "XEP-0431", Version: "0.2.0", Status: "complete", Note: "words, phrases in quotes, wor*; accents and case do not count"},
 			{ID: "XEP-0059", Version: "1.0", Status: "complete", Note: "no page numbers, as §2.6 allows"},
 			{ID: "XEP-0359", Version: "0.7.0", Status: "complete"},
 		},
-		AccountFeatures: []string{Space, Space + "#extended", "urn:xmpp:sid:0"},
+		AccountFeatures: []string{Space, Space + "#extended", SpaceGroupchat, SpaceText, "urn:xmpp:sid:0"},
 		HostFeatures:    []string{rsm.Space},
 		IQ: []im.Route{
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "query", Handle: m.query},
@@ -50,11 +63,24 @@ type mam struct {
 }
 
 // fields is XEP-0313 §4.1.1: what can be asked for.
-func (m mam) fields(context.Context, *im.IQ) (*elem.Element, error) {
+func (m mam) fields(context.Context, *im.IQ) (*elem.Element, error) { return fieldForm(true), nil }
+
+// fieldForm is the form; a room's archive has nothing but groupchat.
+func fieldForm(groupchat bool) *elem.Element {
 	f := form.New("form", Space).
 		Add("jid-single", "with", "").Add("text-single", "start", "").Add("text-single", "end", "").
-		Add("text-single", "before-id", "").Add("text-single", "after-id", "").Add("list-multi", "ids", "")
-	return elem.New(Space, "query").Add(f.Element()), nil
+		Add("text-single", "before-id", "").Add("text-single", "after-id", "").Add("list-multi", "ids", "").
+		Add("text-single", fieldText, "")
+	if groupchat {
+		f.Add("boolean", fieldGroupchat, "")
+	}
+	x := f.Element()
+	for _, c := range x.Children {
+		if c.Attr("var") == "ids" { // XEP-0313 §4.1.5: open to any value (XEP-0122 §3.2)
+			c.Add(elem.New(spaceValidate, "validate", "datatype", "xs:string").Add(elem.New(spaceValidate, "open")))
+		}
+	}
+	return elem.New(Space, "query").Add(x)
 }
 
 // metadata is XEP-0313 §6.1.
@@ -128,7 +154,7 @@ func refused(err error) error {
 // note keeps in mind which part of the archive a client has read, if it is the
 // one up to the end: what waits there need not be sent again.
 func (q *Query) note(f *session.Flags, p Page, upto session.Pos) {
-	if !q.With.IsZero() || !q.End.IsZero() || len(q.IDs) > 0 || q.Before != 0 {
+	if !q.With.IsZero() || !q.End.IsZero() || len(q.IDs) > 0 || q.Before != 0 || q.Text != nil {
 		return
 	}
 	from := upto + 1 // nothing
@@ -227,6 +253,9 @@ func fin(p Page, count int) *elem.Element {
 	if p.Complete {
 		out.Set("complete", "true")
 	}
+	if p.Unstable { // XEP-0313 §4.3.2
+		out.Set("stable", "false")
+	}
 	r := rsm.Page{Count: count}
 	if n := len(p.Messages); n > 0 {
 		r.First, r.Last = p.Messages[0].Pos.String(), p.Messages[n-1].Pos.String()
@@ -307,6 +336,10 @@ func (q *Query) readForm(f *form.Form) error {
 			err = q.readAfter(v)
 		case "before-id":
 			err = q.readBefore(v)
+		case fieldText:
+			err = q.readText(v)
+		case fieldGroupchat:
+			err = readBool(v)
 		case "ids":
 			for _, v := range fd.Values {
 				id, err := readID(v)
@@ -327,6 +360,27 @@ func (q *Query) readForm(f *form.Form) error {
 		}
 	}
 	return nil
+}
+
+// readText is XEP-0431 §3.1: an empty text is none.
+func (q *Query) readText(s string) (err error) {
+	if s == "" {
+		return nil
+	}
+	if q.Text, err = search.Parse(s); err != nil {
+		return stanza.Fail("policy-violation", "the text to search for is too long")
+	}
+	return nil
+}
+
+// readBool is a boolean of a form (XEP-0004 §3.3). There are no groupchat messages in a person's
+// archive, so that both answers are the same page (XEP-0313 §4.1.4).
+func readBool(s string) error {
+	switch s {
+	case "true", "1", "false", "0":
+		return nil
+	}
+	return stanza.Fail("bad-request", "a boolean is true, 1, false or 0")
 }
 
 func parseTime(s string) (time.Time, error) {

@@ -86,8 +86,8 @@ func bodies(ms []*elem.Element) string {
 
 func query(inner string) string { return `<query xmlns="urn:xmpp:mam:2">` + inner + `</query>` }
 
-// search is a form with fields name=value.
-func search(fields ...string) string {
+// filled is a form with fields name=value.
+func filled(fields ...string) string {
 	f := `<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>urn:xmpp:mam:2</value></field>`
 	for _, kv := range fields {
 		name, v, _ := strings.Cut(kv, "=")
@@ -132,24 +132,24 @@ func TestMAM_queries(t *testing.T) {
 			{"the last (XEP-0059 §2.5)", query(set("<max>3</max><before/>")), "[7 8 9]", "8-10"},
 			{"the one before", query(set("<max>3</max><before>8</before>")), "[4 5 6]", "5-7"},
 			{"newest first within the page (mam:2#extended §4.1.5)", query(set("<max>3</max><before/>") + "<flip-page/>"), "[9 8 7]", "8-10"},
-			{"with one", query(search("with=bob@x.test")), "[0 2 4 6 8]", "complete 1-9"},
-			{"with one, in his spelling", query(search("with=BOB@X.test")), "[0 2 4 6 8]", "complete 1-9"},
-			{"between times, another zone", query(search("start=2026-11-23T09:02:00+01:00", "end=2026-11-23T08:03:30.5Z")), "[2 3]", "complete 3-4"},
-			{"between ids", query(search("after-id=2", "before-id=5")), "[2 3]", "complete 3-4"},
-			{"form and page both bound: the tighter holds", query(search("after-id=5") + set("<after>2</after>")), "[5 6 7 8 9]", "complete 6-10"},
-			{"form and page both bound, backwards", query(search("before-id=4") + set("<before>8</before>")), "[0 1 2]", "complete 1-3"},
-			{"some ids", query(search("ids=9,2,9")), "[1 8]", "complete 2-9"},
-			{"some ids, paged", query(search("ids=9,2,4") + set("<max>2</max>")), "[1 3]", "2-4"},
-			{"some ids, the rest", query(search("ids=9,2,4") + set("<max>2</max><after>4</after>")), "[8]", "complete 9-9"},
-			{"nothing", query(search("with=nobody@x.test")), "[]", "complete "},
+			{"with one", query(filled("with=bob@x.test")), "[0 2 4 6 8]", "complete 1-9"},
+			{"with one, in his spelling", query(filled("with=BOB@X.test")), "[0 2 4 6 8]", "complete 1-9"},
+			{"between times, another zone", query(filled("start=2026-11-23T09:02:00+01:00", "end=2026-11-23T08:03:30.5Z")), "[2 3]", "complete 3-4"},
+			{"between ids", query(filled("after-id=2", "before-id=5")), "[2 3]", "complete 3-4"},
+			{"form and page both bound: the tighter holds", query(filled("after-id=5") + set("<after>2</after>")), "[5 6 7 8 9]", "complete 6-10"},
+			{"form and page both bound, backwards", query(filled("before-id=4") + set("<before>8</before>")), "[0 1 2]", "complete 1-3"},
+			{"some ids", query(filled("ids=9,2,9")), "[1 8]", "complete 2-9"},
+			{"some ids, paged", query(filled("ids=9,2,4") + set("<max>2</max>")), "[1 3]", "2-4"},
+			{"some ids, the rest", query(filled("ids=9,2,4") + set("<max>2</max><after>4</after>")), "[8]", "complete 9-9"},
+			{"nothing", query(filled("with=nobody@x.test")), "[]", "complete "},
 			{"an empty field is none", query(`<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>urn:xmpp:mam:2</value></field><field var="with"/></x>` +
 				set("<max>1</max>")), "[0]", "1-1"},
 			{"how many", query(set("<max>0</max>")), "[]", "count 10"},
-			{"how many with one", query(search("with=bob@x.test") + set("<max>0</max>")), "[]", "count 5"},
-			{"how many since", query(search("start=2026-11-23T08:07:00Z") + set("<max>0</max>")), "[]", "count 3"},
+			{"how many with one", query(filled("with=bob@x.test") + set("<max>0</max>")), "[]", "count 5"},
+			{"how many since", query(filled("start=2026-11-23T08:07:00Z") + set("<max>0</max>")), "[]", "count 3"},
 			{"how many after", query(set("<max>0</max><after>4</after>")), "[]", "count 6"},
-			{"how many with a stranger", query(search("with=nobody@x.test") + set("<max>0</max>")), "[]", "count 0"},
-			{"how many of these", query(search("ids=9,2") + set("<max>0</max>")), "[]", "count 2"},
+			{"how many with a stranger", query(filled("with=nobody@x.test") + set("<max>0</max>")), "[]", "count 0"},
+			{"how many of these", query(filled("ids=9,2") + set("<max>0</max>")), "[]", "count 2"},
 		}
 		for _, c := range cases {
 			fin, ms, err := r.ask(stanza.Set, c.payload)
@@ -198,18 +198,18 @@ func TestMAM_errors(t *testing.T) {
 			query(set("<max>-1</max>")):                                             "bad-request",
 			query(set("<max>x</max>")):                                              "bad-request",
 			query(set("<index>3</index>")):                                          "feature-not-implemented",
-			query(search("after-id=99")):                                            "item-not-found",
-			query(search("before-id=x")):                                            "item-not-found",
-			query(search("ids=1,99")):                                               "item-not-found",
-			query(search("ids=1,';DROP TABLE record;--")):                           "item-not-found",
-			query(search("ids=" + many)):                                            "policy-violation",
-			query(search("with=@x.test")):                                           "jid-malformed",
-			query(search("with=x'; DELETE FROM view; --@x.test")):                   "jid-malformed",
-			query(search("start=yesterday")):                                        "bad-request",
-			query(search("end=2026-11-23")):                                         "bad-request",
-			query(search("fulltext=hello")):                                         "feature-not-implemented",
+			query(filled("after-id=99")):                                            "item-not-found",
+			query(filled("before-id=x")):                                            "item-not-found",
+			query(filled("ids=1,99")):                                               "item-not-found",
+			query(filled("ids=1,';DROP TABLE record;--")):                           "item-not-found",
+			query(filled("ids=" + many)):                                            "policy-violation",
+			query(filled("with=@x.test")):                                           "jid-malformed",
+			query(filled("with=x'; DELETE FROM view; --@x.test")):                   "jid-malformed",
+			query(filled("start=yesterday")):                                        "bad-request",
+			query(filled("end=2026-11-23")):                                         "bad-request",
+			query(filled("fulltext=hello")):                                         "feature-not-implemented",
 			query(`<x xmlns="jabber:x:data" type="submit"/>`):                       "bad-request",
-			query(strings.Replace(search(), "urn:xmpp:mam:2", "urn:xmpp:mam:1", 1)): "bad-request",
+			query(strings.Replace(filled(), "urn:xmpp:mam:2", "urn:xmpp:mam:1", 1)): "bad-request",
 		} {
 			_, ms, err := r.ask(stanza.Set, payload)
 			var se *stanza.Error
@@ -221,7 +221,7 @@ func TestMAM_errors(t *testing.T) {
 			}
 		}
 		// What looks like SQL is a valid address: it finds nothing, and everything is still there.
-		if _, ms, err := r.ask(stanza.Set, query(search(`with=o"%_\`+"`"+`;--@x.test`))); err == nil && len(ms) > 0 {
+		if _, ms, err := r.ask(stanza.Set, query(filled(`with=o"%_\`+"`"+`;--@x.test`))); err == nil && len(ms) > 0 {
 			t.Errorf("%d messages with a stranger", len(ms))
 		}
 		if _, ms, err := r.ask(stanza.Set, query("")); err != nil || len(ms) != 10 {
@@ -269,10 +269,10 @@ func TestMAM_pageFitsTheQueue(t *testing.T) {
 		refused bool
 	}{
 		"bytes":                  {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 0, query(""), 5, false},
-		"bytes, with ids":        {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 0, query(search(ids)), 5, false},
+		"bytes, with ids":        {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 0, query(filled(ids)), 5, false},
 		"bytes, a long queryid":  {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 0, long, 4, false},
 		"frames":                 {session.Limits{Frames: 20, Bytes: 1 << 20, Held: 10}, 0, query(""), 10, false},
-		"frames, with ids":       {session.Limits{Frames: 20, Bytes: 1 << 20, Held: 10}, 0, query(search(ids)), 10, false},
+		"frames, with ids":       {session.Limits{Frames: 20, Bytes: 1 << 20, Held: 10}, 0, query(filled(ids)), 10, false},
 		"no bytes left":          {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 20_000, query(""), 0, true},
 		"almost no bytes left":   {session.Limits{Frames: 500, Bytes: 20_000, Held: 10}, 19_000, query(""), 0, true},
 		"not one message's room": {session.Limits{Frames: 500, Bytes: 1500, Held: 10}, 0, query(""), 0, true},
@@ -361,15 +361,15 @@ func TestMAM_notesWhatWasRead(t *testing.T) {
 		"the last page":                {[]string{query(set("<max>3</max><before/>"))}, true, 8},
 		"a last page that is all":      {[]string{query(set("<max>30</max><before/>"))}, true, 0},
 		"after what it has":            {[]string{query(set("<after>5</after>"))}, true, 0},
-		"after what it has, by a form": {[]string{query(search("after-id=5"))}, true, 0},
-		"since a time":                 {[]string{query(search("start=2026-11-23T08:06:00Z"))}, true, 7},
-		"since a time, in pages": {[]string{query(search("start=2026-11-23T08:06:00Z") + set("<max>3</max>")),
-			query(search("start=2026-11-23T08:06:00Z") + set("<max>3</max><after>9</after>"))}, true, 7},
-		"nothing since a time": {[]string{query(search("start=2026-11-24T08:06:00Z"))}, true, 11},
-		"one person's":         {[]string{query(search("with=bob@x.test"))}, false, 0},
-		"up to a time":         {[]string{query(search("end=2026-11-24T08:06:00Z"))}, false, 0},
+		"after what it has, by a form": {[]string{query(filled("after-id=5"))}, true, 0},
+		"since a time":                 {[]string{query(filled("start=2026-11-23T08:06:00Z"))}, true, 7},
+		"since a time, in pages": {[]string{query(filled("start=2026-11-23T08:06:00Z") + set("<max>3</max>")),
+			query(filled("start=2026-11-23T08:06:00Z") + set("<max>3</max><after>9</after>"))}, true, 7},
+		"nothing since a time": {[]string{query(filled("start=2026-11-24T08:06:00Z"))}, true, 11},
+		"one person's":         {[]string{query(filled("with=bob@x.test"))}, false, 0},
+		"up to a time":         {[]string{query(filled("end=2026-11-24T08:06:00Z"))}, false, 0},
 		"an older page":        {[]string{query(set("<before>9</before>"))}, false, 0},
-		"some ids":             {[]string{query(search("ids=1"))}, false, 0},
+		"some ids":             {[]string{query(filled("ids=1"))}, false, 0},
 		"a count":              {[]string{query(set("<max>0</max>"))}, false, 0},
 	} {
 		r := newReader(t, a, alice, session.DefaultLimits)

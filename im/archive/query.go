@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parlance-im/parlance/im/search"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -26,6 +27,7 @@ type Query struct {
 	Around     int           // bytes a message takes beside its own
 	IDs        []session.Pos // these and no others
 	Floor      session.Pos   // the archive begins behind (a room's)
+	Text       *search.Query // what it says (XEP-0431); nil: anything
 	by         jid.JID       // who wrote, in a room's archive
 }
 
@@ -33,6 +35,7 @@ type Query struct {
 type Page struct {
 	Messages []Kept
 	Complete bool // nothing more in the direction that was asked for
+	Unstable bool // a search that did not see everything (XEP-0313 §4.3.2)
 }
 
 // ErrNotFound says that an id names nothing in the owner's archive.
@@ -99,6 +102,9 @@ func (q *Query) check(tx *store.Tx) error {
 }
 
 func (q *Query) read(tx *store.Tx) (Page, error) {
+	if q.Text != nil {
+		return q.find(tx)
+	}
 	text, args, err := q.text(tx)
 	if text == "" || err != nil {
 		return Page{Complete: true}, err
@@ -137,24 +143,12 @@ func (c *cutter) takes(q *Query, k *Kept) bool {
 // text is the query without its order, and its arguments; $6 is left to the
 // caller. It is empty if there can be nothing.
 func (q *Query) text(tx *store.Tx) (string, []any, error) {
-	after, before := int64(max(q.After, q.Floor)), int64(math.MaxInt64)
-	if q.Before != 0 {
-		before = int64(q.Before)
+	after, before, start, end, err := q.bounds(tx)
+	if errors.Is(err, store.ErrNoRows) {
+		return "", nil, nil
 	}
-	start, end := int64(math.MinInt64), int64(math.MaxInt64)
-	if !q.Start.IsZero() {
-		start = q.Start.UnixMicro()
-		from, err := startsAt(tx, start)
-		if errors.Is(err, store.ErrNoRows) {
-			return "", nil, nil
-		}
-		if err != nil {
-			return "", nil, err
-		}
-		after = max(after, from-1)
-	}
-	if !q.End.IsZero() {
-		end = q.End.UnixMicro()
+	if err != nil {
+		return "", nil, err
 	}
 	args := []any{q.Owner.String(), after, before, start, end, int64(math.MaxInt64)}
 	if !q.by.IsZero() {
@@ -165,7 +159,7 @@ func (q *Query) text(tx *store.Tx) (string, []any, error) {
 		return sqlAll, args, nil
 	}
 	var conv int64
-	err := tx.Row(sqlConvID, Pair(q.Owner, q.With)).Scan(&conv)
+	err = tx.Row(sqlConvID, Pair(q.Owner, q.With)).Scan(&conv)
 	if errors.Is(err, store.ErrNoRows) {
 		return "", nil, nil
 	}
@@ -174,6 +168,27 @@ func (q *Query) text(tx *store.Tx) (string, []any, error) {
 		full = q.With.String()
 	}
 	return sqlWith, append(args, conv, full), err
+}
+
+// bounds are the positions a query is between, exclusive, and the times, inclusive; ErrNoRows says
+// that there can be nothing.
+func (q *Query) bounds(tx *store.Tx) (after, before, start, end int64, err error) {
+	after, before = int64(max(q.After, q.Floor)), int64(math.MaxInt64)
+	if q.Before != 0 {
+		before = int64(q.Before)
+	}
+	start, end = int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.End.IsZero() {
+		end = q.End.UnixMicro()
+	}
+	if !q.Start.IsZero() {
+		start = q.Start.UnixMicro()
+		var from int64
+		if from, err = startsAt(tx, start); err == nil {
+			after = max(after, from-1)
+		}
+	}
+	return after, before, start, end, err
 }
 
 // startsAt is the first position that can have a time, or ErrNoRows. Times are
@@ -232,6 +247,9 @@ func readIDs(tx *store.Tx, q Query) (Page, error) {
 		}
 		p.Messages = append(p.Messages, k[0])
 	}
+	if q.Text != nil {
+		p = q.matching(p)
+	}
 	return p, nil
 }
 
@@ -263,8 +281,14 @@ func (a *Archive) Count(ctx context.Context, q Query) (n int64, err error) {
 		if err := q.check(tx); err != nil {
 			return err
 		}
-		if q.With.IsZero() && q.Start.IsZero() && q.End.IsZero() && q.After == 0 && q.Before == 0 {
+		if q.Text == nil && q.With.IsZero() && q.Start.IsZero() && q.End.IsZero() && q.After == 0 && q.Before == 0 {
 			return tx.Row(sqlViews, q.Owner.String()).Scan(&n)
+		}
+		if q.Text != nil {
+			q.Max = countMost
+			p, err := q.find(tx)
+			n = int64(len(p.Messages))
+			return err
 		}
 		text, args, err := q.text(tx)
 		if text == "" || err != nil {

@@ -78,6 +78,11 @@ func Repair(ctx context.Context, db *store.DB, now time.Time) (r Repaired, err e
 		return r, fmt.Errorf("archive: repair: quarantine: %w", err)
 	}
 	r.Quarantined = altered
+	if len(altered) > 0 { // the index of words has what they said before; a start makes it again
+		if err := unword(ctx, db); err != nil {
+			return r, err
+		}
+	}
 	if r.Added, r.Removed, err = reindex(ctx, db); err != nil {
 		return r, fmt.Errorf("archive: repair: index: %w", err)
 	}

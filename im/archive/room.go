@@ -22,10 +22,20 @@ const (
 		AND r.at >= $4 AND r.at <= $5 AND r.stanza IS NOT NULL AND (r.sender = $7 OR r.sender LIKE $8 ESCAPE '\') ORDER BY v.pos `
 	sqlBeside = `SELECT r.pos, r.sender, t.stanza FROM view v JOIN record r ON r.pos = v.pos
 		LEFT JOIN tombstone t ON t.owner = v.owner AND t.pos = v.pos
-		WHERE v.owner = $1 AND v.pos >= $2 AND v.pos <= $3`
+		WHERE v.owner = $1 AND v.pos IN `
 	sqlFind = `SELECT sender, stanza FROM record WHERE pos = $1 AND recipient = $2 AND state = 0 AND stanza IS NOT NULL`
 	sqlBury = `INSERT INTO tombstone (owner, pos, stanza) VALUES ($1, $2, $3) ON CONFLICT (owner, pos) DO NOTHING`
 )
+
+// A page may lie far apart: it is what a search found, or ids.
+var sqlBeside32 = besideText()
+
+func besideText() string {
+	var b strings.Builder
+	b.WriteString(sqlBeside)
+	list(&b, 1, atOnce)
+	return b.String()
+}
 
 // RoomKept is a message of a room's archive: who wrote it, and whether it is a
 // tombstone (XEP-0424 §4).
@@ -39,6 +49,7 @@ type RoomKept struct {
 type RoomPage struct {
 	Messages []RoomKept
 	Complete bool
+	Unstable bool
 }
 
 // ReadRoom returns a page of a room's archive, with tombstones in place of what
@@ -61,7 +72,7 @@ func (a *Archive) ReadRoom(ctx context.Context, q Query) (out RoomPage, err erro
 		if err != nil {
 			return err
 		}
-		out = RoomPage{Messages: make([]RoomKept, len(p.Messages)), Complete: p.Complete}
+		out = RoomPage{Messages: make([]RoomKept, len(p.Messages)), Complete: p.Complete, Unstable: p.Unstable}
 		for i := range p.Messages {
 			out.Messages[i].Kept = p.Messages[i]
 		}
@@ -83,39 +94,55 @@ func (p *RoomPage) beside(tx *store.Tx, owner jid.JID) error {
 	for i := range p.Messages {
 		at[p.Messages[i].Pos] = &p.Messages[i]
 	}
-	rows, err := tx.Query(sqlBeside, owner.String(), int64(p.Messages[0].Pos), int64(p.Messages[n-1].Pos))
-	if err != nil {
+	for rest := p.Messages; len(rest) > 0; rest = rest[min(atOnce, len(rest)):] {
+		args := make([]any, 1+atOnce)
+		args[0] = owner.String()
+		for i := range atOnce {
+			args[1+i] = int64(0) // no position
+			if i < len(rest) {
+				args[1+i] = int64(rest[i].Pos)
+			}
+		}
+		if err := tx.Each(func(row store.RowScanner) error { return addBeside(at, row) }, sqlBeside32, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addBeside(at map[session.Pos]*RoomKept, row store.RowScanner) error {
+	var pos int64
+	var sender string
+	var stone []byte
+	if err := row.Scan(&pos, &sender, &stone); err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var pos int64
-		var sender string
-		var stone []byte
-		if err := rows.Scan(&pos, &sender, &stone); err != nil {
-			return err
-		}
-		k := at[session.Pos(pos)]
-		if k == nil {
-			continue
-		}
-		if k.Sender, err = jid.Parse(sender); err != nil {
-			return err
-		}
-		if stone != nil {
-			k.Stanza, k.Retracted = stone, true
-		}
+	k := at[session.Pos(pos)]
+	if k == nil {
+		return nil
 	}
-	return rows.Err()
+	var err error
+	if k.Sender, err = jid.Parse(sender); err != nil {
+		return err
+	}
+	if stone != nil {
+		k.Stanza, k.Retracted = stone, true
+	}
+	return nil
 }
 
 // byText is text for a room's archive.
 func (q *Query) byText(args []any) (string, []any) {
-	like := q.by.String()
+	return sqlBy, append(args, q.by.String(), q.likeBy())
+}
+
+// likeBy is what the addresses of who wrote are like.
+func (q *Query) likeBy() string {
+	like := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(q.by.String())
 	if !q.by.IsFull() {
-		like = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(like) + "/%"
+		like += "/%"
 	}
-	return sqlBy, append(args, q.by.String(), like)
+	return like
 }
 
 // FindRecord reads a record that was addressed to an owner, within a transaction.
@@ -171,7 +198,7 @@ func (r *RoomArchive) Answer(ctx context.Context, iq *im.IQ) (*elem.Element, err
 	case iq.Payload.Local == "metadata":
 		return r.metadata(ctx)
 	case iq.Type == stanza.Get:
-		return m.fields(ctx, iq)
+		return fieldForm(false), nil
 	case iq.Session == nil:
 		return nil, stanza.Fail("not-allowed", "an archive is read by a client")
 	}
@@ -204,7 +231,7 @@ func (r *RoomArchive) Answer(ctx context.Context, iq *im.IQ) (*elem.Element, err
 	if n == 1 && len(p.Messages[0].Stanza)+q.Around > q.MaxBytes {
 		return nil, noRoom()
 	}
-	done := Page{Complete: p.Complete, Messages: make([]Kept, n)}
+	done := Page{Complete: p.Complete, Unstable: p.Unstable, Messages: make([]Kept, n)}
 	for i := range p.Messages {
 		done.Messages[i] = p.Messages[i].Kept
 		k := &p.Messages[i]

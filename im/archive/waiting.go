@@ -70,23 +70,31 @@ func scanKept(tx *store.Tx, q string, args ...any) ([]Kept, error) {
 
 // scanSome is scanKept up to the row that is one too many; it comes too.
 func scanSome(tx *store.Tx, enough func(*Kept) bool, q string, args ...any) ([]Kept, error) {
+	var out []Kept
+	err := scanEach(tx, func(k *Kept) bool {
+		out = append(out, *k)
+		return !enough(k)
+	}, q, args...)
+	return out, err
+}
+
+// scanEach gives the rows of a query for (pos, at, stanza) to f, until it wants no more.
+func scanEach(tx *store.Tx, f func(*Kept) (more bool), q string, args ...any) error {
 	rows, err := tx.Query(q, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
-	var out []Kept
 	for rows.Next() {
 		var pos, at int64
 		var k Kept
 		if err := rows.Scan(&pos, &at, &k.Stanza); err != nil {
-			return nil, err
+			return err
 		}
 		k.Pos, k.At = session.Pos(pos), time.UnixMicro(at).UTC()
-		out = append(out, k)
-		if enough(&out[len(out)-1]) {
+		if !f(&k) {
 			break
 		}
 	}
-	return out, rows.Err()
+	return rows.Err()
 }

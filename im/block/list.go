@@ -53,3 +53,13 @@ func (l *List) changed(add, remove []jid.JID) *List {
 	}
 	return newList(append(next, add...))
 }
+
+// under are the blocked full addresses of a bare one: a room's occupants.
+func (l *List) under(bare jid.JID) (out []jid.JID) {
+	for j := range l.jids {
+		if j.IsFull() && j.Bare() == bare {
+			out = append(out, j)
+		}
+	}
+	return out
+}

@@ -42,6 +42,16 @@ func (s *Store) blocked(owner, other jid.JID) (bool, error) {
 	return l.Matches(other), nil
 }
 
+// Under are the full addresses of a bare one that an account has blocked, from
+// memory: it is there while the account has a session.
+func (s *Store) Under(owner, bare jid.JID) []jid.JID {
+	l := s.cache.Peek(owner)
+	if l == nil {
+		return nil
+	}
+	return l.under(bare)
+}
+
 // Verdict judges one stanza: refuse is the error for its sender, drop says that
 // it goes nowhere and nobody is told. Both are zero if it may pass. from is
 // the sender's full JID; the lists of both ends are asked.

@@ -83,14 +83,14 @@ func (p *Path) own(ctx context.Context, st *stanza.Stanza) (*planned, error) {
 
 // Evict ends the session of a full address, or all of an account's; they can't
 // be resumed. It returns how many there were.
-func (p *Path) Evict(ctx context.Context, who jid.JID, reason string) (ended int) {
-	for _, s := range p.cfg.Routes.Sessions(who.Bare()) {
+func (l *lifecycle) Evict(ctx context.Context, who jid.JID, reason string) (ended int) {
+	for _, s := range l.cfg.Routes.Sessions(who.Bare()) {
 		if who.IsFull() && s.JID() != who {
 			continue
 		}
 		// RFC 6120 §4.9.3.14: the administrator has decided so.
 		s.Kick(&stream.Error{Condition: "policy-violation", Text: reason})
-		p.finish(ctx, s)
+		l.finish(ctx, s)
 		ended++
 	}
 	return ended

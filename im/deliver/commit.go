@@ -25,19 +25,36 @@ const groupMax = 1024
 // errStopped says that the server takes no more messages.
 var errStopped = &stream.Error{Condition: "system-shutdown", Text: "the server is stopping; send again after reconnecting"}
 
+// logWriter writes the log and hands out what is written.
+type logWriter struct {
+	*tally
+	cfg     *Config
+	fanout  func(*planned)
+	log     chan *submission
+	fan     chan []*submission
+	stopped chan struct{} // closed when the log writer has ended
+	told    time.Time     // when the log last heard of a failed commit; owner: runLog
+	failed  int           // submissions that failed since; owner: runLog
+}
+
+func newLogWriter(cfg *Config, t *tally, fanout func(*planned)) *logWriter {
+	return &logWriter{tally: t, cfg: cfg, fanout: fanout, log: make(chan *submission, 1024),
+		fan: make(chan []*submission, 4), stopped: make(chan struct{})}
+}
+
 // commit hands messages to the log writer and returns when they are on disk
 // and handed out, or kept from everybody. An error is a *stanza.Error for the
 // sender, or a *stream.Error if nobody can tell whether they were kept.
-func (p *Path) commit(msgs []*planned, done chan error) error {
+func (w *logWriter) commit(msgs []*planned, done chan error) error {
 	select {
-	case p.log <- &submission{msgs, done, time.Now()}:
-	case <-p.stopped:
+	case w.log <- &submission{msgs, done, time.Now()}:
+	case <-w.stopped:
 		return errStopped
 	}
 	select {
 	case err := <-done:
 		return err
-	case <-p.stopped:
+	case <-w.stopped:
 		// The writer finished what it had taken; see whether this was among it.
 		select {
 		case err := <-done:
@@ -55,14 +72,14 @@ const pace = 8 * time.Millisecond
 
 // runLog is the one writer of the log: it takes what has come in from all
 // senders since the last flush and keeps it in one transaction.
-func (p *Path) runLog(ctx context.Context) {
-	defer close(p.fan)
+func (w *logWriter) runLog(ctx context.Context) {
+	defer close(w.fan)
 	wait := time.NewTimer(pace)
 	defer wait.Stop()
 	var last time.Time
 	for {
 		select {
-		case sub := <-p.log:
+		case sub := <-w.log:
 			if rest := pace - time.Since(last); rest > 0 {
 				wait.Reset(rest)
 				select {
@@ -71,12 +88,12 @@ func (p *Path) runLog(ctx context.Context) {
 				}
 			}
 			last = time.Now()
-			p.keep(p.gather(sub))
+			w.keep(w.gather(sub))
 		case <-ctx.Done():
 			for {
 				select {
-				case sub := <-p.log:
-					p.keep(p.gather(sub))
+				case sub := <-w.log:
+					w.keep(w.gather(sub))
 				default:
 					return
 				}
@@ -86,11 +103,11 @@ func (p *Path) runLog(ctx context.Context) {
 }
 
 // gather adds to a submission whatever else is waiting.
-func (p *Path) gather(first *submission) []*submission {
+func (w *logWriter) gather(first *submission) []*submission {
 	group := append(make([]*submission, 0, 16), first)
 	for n := len(first.msgs); n < groupMax; {
 		select {
-		case sub := <-p.log:
+		case sub := <-w.log:
 			group = append(group, sub)
 			n += len(sub.msgs)
 		default:
@@ -101,7 +118,7 @@ func (p *Path) gather(first *submission) []*submission {
 }
 
 // keep commits a group and passes it on to fanout.
-func (p *Path) keep(group []*submission) {
+func (w *logWriter) keep(group []*submission) {
 	var entries []*archive.Entry
 	for _, sub := range group {
 		for _, m := range sub.msgs {
@@ -112,41 +129,41 @@ func (p *Path) keep(group []*submission) {
 	}
 	if len(entries) > 0 {
 		// The transaction is awaited even when the server stops.
-		began := p.countWait(group)
-		err := p.cfg.Archive.Append(context.Background(), entries)
-		p.countCommit(group, len(entries), began, err)
+		began := w.countWait(group)
+		err := w.cfg.Archive.Append(context.Background(), entries)
+		w.countCommit(group, len(entries), began, err)
 		if err != nil {
-			p.refuse(group, err)
+			w.refuse(group, err)
 			return
 		}
 	}
-	p.fan <- group
+	w.fan <- group
 }
 
 // refuse tells the senders of a group that nothing was kept. A group of several is tried one by one first: what one sender
 // wrote does not fail another. Not if the store itself is down: then each would wait as long as all have (HARDENING F6).
-func (p *Path) refuse(group []*submission, err error) {
+func (w *logWriter) refuse(group []*submission, err error) {
 	unknown := errors.Is(err, archive.ErrUnknown)
 	if len(group) > 1 && !unknown && !store.IsDown(err) {
 		for i := range group {
-			p.keep(group[i : i+1])
+			w.keep(group[i : i+1])
 		}
 		return
 	}
-	p.failed += len(group)
-	if now := time.Now(); now.Sub(p.told) >= time.Second { // a hundred groups a second fail while the database is away
-		p.cfg.Log.Error("deliver: commit: nothing was kept or delivered", "submissions", p.failed, "err", err)
-		p.told, p.failed = now, 0
+	w.failed += len(group)
+	if now := time.Now(); now.Sub(w.told) >= time.Second { // a hundred groups a second fail while the database is away
+		w.cfg.Log.Error("deliver: commit: nothing was kept or delivered", "submissions", w.failed, "err", err)
+		w.told, w.failed = now, 0
 	}
 	for _, sub := range group {
-		sub.done <- commitError(err, unknown || p.mayHave(sub))
+		sub.done <- commitError(err, unknown || w.mayHave(sub))
 	}
 }
 
 // mayHave says whether a message of a submission may have been kept when it was sent before.
-func (p *Path) mayHave(sub *submission) bool {
+func (w *logWriter) mayHave(sub *submission) bool {
 	for _, m := range sub.msgs {
-		if m.entry != nil && p.cfg.Archive.MayHave(m.entry.Dedup) {
+		if m.entry != nil && w.cfg.Archive.MayHave(m.entry.Dedup) {
 			return true
 		}
 	}
@@ -171,15 +188,15 @@ func commitError(err error, unsure bool) error {
 
 // runFan hands committed messages to sessions, in the order of the log, while
 // the next group is being flushed.
-func (p *Path) runFan() {
-	defer close(p.stopped)
-	for group := range p.fan {
+func (w *logWriter) runFan() {
+	defer close(w.stopped)
+	for group := range w.fan {
 		for _, sub := range group {
-			p.tellFanout(sub)
+			w.tellFanout(sub)
 			for _, m := range sub.msgs {
-				p.fanout(m)
+				w.fanout(m)
 			}
-			p.countFanout(sub)
+			w.countFanout(sub)
 			sub.done <- nil
 		}
 	}

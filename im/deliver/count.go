@@ -10,55 +10,61 @@ import (
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
+// tally counts what the verbs do, and tells who watches.
+type tally struct {
+	cfg   *Config
+	meter *meter.Meter
+}
+
 // countAccept counts a stanza that accept has refused.
-func (p *Path) countAccept(st *stanza.Stanza, err error) {
+func (t *tally) countAccept(st *stanza.Stanza, err error) {
 	if se, ok := errors.AsType[*stanza.Error](err); ok {
-		p.meter.Refuse(meter.Accept, se)
-		p.tell(meter.Accept, st, func() string { return "refused: " + se.Condition })
+		t.meter.Refuse(meter.Accept, se)
+		t.tell(meter.Accept, st, func() string { return "refused: " + se.Condition })
 	}
 }
 
 // countJudge counts what came past accept and how the judge decided.
-func (p *Path) countJudge(st *stanza.Stanza, j *judged, refusal *stanza.Error) {
-	p.meter.Passed(meter.Accept, st.Kind, 1)
-	p.tell(meter.Accept, st, func() string { return fmt.Sprintf("%d bytes", st.Size()) })
-	p.count(meter.Judge, st, j != nil, refusal)
+func (t *tally) countJudge(st *stanza.Stanza, j *judged, refusal *stanza.Error) {
+	t.meter.Passed(meter.Accept, st.Kind, 1)
+	t.tell(meter.Accept, st, func() string { return fmt.Sprintf("%d bytes", st.Size()) })
+	t.count(meter.Judge, st, j != nil, refusal)
 }
 
 // countPlan counts a message's plan.
-func (p *Path) countPlan(st *stanza.Stanza, pl *planned, refusal *stanza.Error) {
-	p.count(meter.Plan, st, pl != nil, refusal)
+func (t *tally) countPlan(st *stanza.Stanza, pl *planned, refusal *stanza.Error) {
+	t.count(meter.Plan, st, pl != nil, refusal)
 }
 
-func (p *Path) count(v meter.Verb, st *stanza.Stanza, passed bool, refusal *stanza.Error) {
+func (t *tally) count(v meter.Verb, st *stanza.Stanza, passed bool, refusal *stanza.Error) {
 	what := "passed"
 	switch {
 	case passed:
-		p.meter.Passed(v, st.Kind, 1)
+		t.meter.Passed(v, st.Kind, 1)
 	case refusal != nil:
-		p.meter.Refuse(v, refusal)
+		t.meter.Refuse(v, refusal)
 		what = "refused: " + refusal.Condition
 	default:
-		p.meter.Drop(v)
+		t.meter.Drop(v)
 		what = "dropped"
 	}
-	p.tell(v, st, func() string { return what })
+	t.tell(v, st, func() string { return what })
 }
 
 // countWait notes how long each sender of a group has waited for the commit
 // that begins now, and gives the time.
-func (p *Path) countWait(group []*submission) time.Time {
+func (t *tally) countWait(group []*submission) time.Time {
 	now := time.Now()
 	for _, sub := range group {
-		p.meter.Wait.Observe(now.Sub(sub.began), 1)
+		t.meter.Wait.Observe(now.Sub(sub.began), 1)
 	}
 	return now
 }
 
 // countCommit counts a commit of n messages that began at a time.
-func (p *Path) countCommit(group []*submission, n int, began time.Time, err error) {
-	p.meter.Committed(n, began, err)
-	if !p.cfg.Trace.On() {
+func (t *tally) countCommit(group []*submission, n int, began time.Time, err error) {
+	t.meter.Committed(n, began, err)
+	if !t.cfg.Trace.On() {
 		return
 	}
 	took := time.Since(began)
@@ -67,7 +73,7 @@ func (p *Path) countCommit(group []*submission, n int, began time.Time, err erro
 			if m.entry == nil {
 				continue
 			}
-			p.tell(meter.Commit, m.out.Stanza, func() string {
+			t.tell(meter.Commit, m.out.Stanza, func() string {
 				if err != nil {
 					return "failed: " + err.Error()
 				}
@@ -78,20 +84,20 @@ func (p *Path) countCommit(group []*submission, n int, began time.Time, err erro
 }
 
 // countFanout counts messages that stand in their recipients' queues.
-func (p *Path) countFanout(sub *submission) {
-	p.meter.Passed(meter.Fanout, stanza.Message, len(sub.msgs))
-	p.meter.Deliver.Observe(time.Since(sub.began), len(sub.msgs))
+func (t *tally) countFanout(sub *submission) {
+	t.meter.Passed(meter.Fanout, stanza.Message, len(sub.msgs))
+	t.meter.Deliver.Observe(time.Since(sub.began), len(sub.msgs))
 }
 
 // tellFanout says whom a submission's messages are about to be handed to: before it is
 // done, for the connections write, and tell that, at once.
-func (p *Path) tellFanout(sub *submission) {
-	if !p.cfg.Trace.On() {
+func (t *tally) tellFanout(sub *submission) {
+	if !t.cfg.Trace.On() {
 		return
 	}
 	for _, m := range sub.msgs {
-		p.tell(meter.Fanout, m.out.Stanza, func() string {
-			switch n := len(p.cfg.Routes.Sessions(m.out.Stanza.To.Bare())); {
+		t.tell(meter.Fanout, m.out.Stanza, func() string {
+			switch n := len(t.cfg.Routes.Sessions(m.out.Stanza.To.Bare())); {
 			case m.mute:
 				return "to nobody: held, or kept only"
 			case m.entry != nil && m.entry.Again:
@@ -104,10 +110,10 @@ func (p *Path) tellFanout(sub *submission) {
 }
 
 // tell says what a verb did with a stanza to who watches one of its two sides.
-func (p *Path) tell(v meter.Verb, st *stanza.Stanza, what func() string) {
-	if !p.cfg.Trace.On() {
+func (t *tally) tell(v meter.Verb, st *stanza.Stanza, what func() string) {
+	if !t.cfg.Trace.On() {
 		return
 	}
-	p.cfg.Trace.Tell(trace.Event{At: time.Now(), Verb: v.String(), Kind: st.Kind.String(), ID: st.ID,
+	t.cfg.Trace.Tell(trace.Event{At: time.Now(), Verb: v.String(), Kind: st.Kind.String(), ID: st.ID,
 		From: st.From.String(), To: st.To.String(), What: what()}, st.From, st.To)
 }

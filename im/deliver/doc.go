@@ -16,9 +16,11 @@
 // Specifications: RFC 6120 §8 and §10, RFC 6121 §8, XEP-0160, XEP-0198 §4 (what
 // an acknowledgement means), XEP-0280 §6, XEP-0334 §4.
 //
-// It owns no table. Goroutines: Path.Run starts the log writer, the fanout and
-// the janitor, and waits for catch-ups (waiting.go); all end with its context.
-// Locks: Path.mu guards the hibernating sessions only. Edges call Bind, Open,
-// Resume, Detach and End; an Inlet belongs to one connection's reader. It does
-// not parse bytes, know policies, or open sockets.
+// It owns no table. Path is made of parts, each with what it alone keeps: responder
+// (iq.go), logWriter (commit.go), lifecycle (sessions.go), replies (reply.go) and
+// tally (count.go). Goroutines: Path.Run starts the log writer, the fanout and the
+// janitor, and waits for catch-ups (waiting.go); all end with its context. Locks:
+// lifecycle.mu guards the hibernating sessions only. Edges call Bind, Open, Resume,
+// Detach and End; an Inlet belongs to one connection's reader. It does not parse
+// bytes, know policies, or open sockets.
 package deliver

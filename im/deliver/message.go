@@ -53,7 +53,9 @@ func (in *Inlet) Stanza(ctx context.Context, raw *elem.Raw) error {
 		if err == nil && in.p.cfg.Aside != nil {
 			var rest *stanza.Stanza
 			if rest, err = in.p.cfg.Aside(ctx, in.s, st); err == nil {
-				st = rest
+				if st = rest; st == nil {
+					return nil // it was for the sender's account, all of it
+				}
 			}
 		}
 		if err != nil {
@@ -95,7 +97,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	pl, refusal := plan(j, in.s, in.p.snapshot(j.st.To, exists))
 	in.p.countPlan(j.st, pl, refusal)
 	if refusal != nil {
-		in.p.reply(in.s, st, refusal)
+		return in.refuse(ctx, st, refusal)
 	}
 	if pl == nil {
 		return nil
@@ -114,6 +116,22 @@ func (in *Inlet) take(ctx context.Context, pl *planned, st *stanza.Stanza) error
 	}
 	in.msgs = append(in.msgs, pl)
 	in.from = append(in.from, st)
+	return in.flushIfMuch(ctx)
+}
+
+// takeAll keeps what one message leads to, for one transaction.
+func (in *Inlet) takeAll(ctx context.Context, pls []*planned, st *stanza.Stanza) error {
+	for _, pl := range pls {
+		if pl.entry != nil {
+			in.size += len(pl.entry.Stanza)
+		}
+		in.msgs = append(in.msgs, pl)
+		in.from = append(in.from, st)
+	}
+	return in.flushIfMuch(ctx)
+}
+
+func (in *Inlet) flushIfMuch(ctx context.Context) error {
 	if len(in.msgs) >= flushCount || in.size >= flushBytes {
 		return in.Flush(ctx)
 	}
@@ -132,6 +150,11 @@ func (in *Inlet) refuse(ctx context.Context, st *stanza.Stanza, refusal *stanza.
 		in.over = err
 		return err
 	}
+	if kept, err := in.before(ctx, dedup(st)); in.over != nil {
+		return in.over
+	} else if kept && err == nil {
+		return nil // everybody has it from when it was sent before: no refusal is true any more
+	}
 	in.p.reply(in.s, st, refusal)
 	return nil
 }
@@ -143,23 +166,35 @@ func (in *Inlet) Flush(context.Context) error {
 	if in.n == 0 || in.over != nil {
 		return in.over
 	}
-	if len(in.msgs) > 0 {
-		err := in.p.commit(in.msgs, in.done)
-		var streamErr *stream.Error
-		if errors.As(err, &streamErr) {
-			// Not once more when the edge settles the connection: without an
-			// origin-id they would be kept twice.
-			in.msgs, in.from, in.over = nil, nil, err
-			return err
-		}
-		if err != nil {
-			for _, st := range in.from {
+	if err := in.commitTaken(); err != nil {
+		return err
+	}
+	in.s.CountIn(in.n)
+	in.n = 0
+	return nil
+}
+
+// commitTaken commits what was collected and does not count it yet. An error ends the stream.
+func (in *Inlet) commitTaken() error {
+	if len(in.msgs) == 0 {
+		return nil
+	}
+	err := in.p.commit(in.msgs, in.done)
+	var streamErr *stream.Error
+	if errors.As(err, &streamErr) {
+		// Not once more when the edge settles the connection: without an
+		// origin-id they would be kept twice.
+		in.msgs, in.from, in.over = nil, nil, err
+		return err
+	}
+	if err != nil {
+		for i, st := range in.from {
+			if i == 0 || in.from[i-1] != st { // one message may lead to several
 				in.p.reply(in.s, st, in.p.asError(err, st))
 			}
 		}
 	}
-	in.s.CountIn(in.n)
-	in.msgs, in.from, in.size, in.n = nil, nil, 0, 0
+	in.msgs, in.from, in.size = nil, nil, 0
 	return nil
 }
 

@@ -13,31 +13,72 @@ import (
 )
 
 // roomMessage plans a judged message to a room and keeps what becomes of it for
-// the next commit.
+// the next commit: all of it, or nothing if any part is refused.
 func (in *Inlet) roomMessage(ctx context.Context, j *judged, st *stanza.Stanza) error {
-	p := in.p
-	msgs, err := p.cfg.Rooms.Plan(ctx, in.s, j.st)
+	pls, err := in.planned(ctx, j, false)
 	if err != nil {
-		return in.refuseRoom(ctx, j, st, err)
+		// What was kept when it was sent before is not refused now (slow mode, a room
+		// left meanwhile): its sender would believe that nobody has it.
+		before, failed := in.before(ctx, dedup(j.st))
+		switch {
+		case in.over != nil:
+			return in.over
+		case failed != nil:
+			return in.refuseRoom(ctx, j, st, failed)
+		case !before:
+			return in.refuseRoom(ctx, j, st, err)
+		}
+		if pls, err = in.planned(ctx, j, true); err != nil {
+			pls = nil // nobody to show it to: it is acknowledged
+		}
 	}
-	if len(msgs) == 0 {
-		p.countPlan(j.st, nil, nil)
+	if len(pls) == 0 {
+		in.p.countPlan(j.st, nil, nil)
 		return nil
 	}
-	for _, m := range msgs {
-		pl, err := p.planRoom(ctx, j, in.s, m)
+	for _, pl := range pls {
+		in.p.countPlan(j.st, pl, nil)
+	}
+	return in.takeAll(ctx, pls, st)
+}
+
+// planned is everything a message to a room leads to. again says that it is in
+// the archive already.
+func (in *Inlet) planned(ctx context.Context, j *judged, again bool) (out []*planned, err error) {
+	msgs, err := in.p.cfg.Rooms.Plan(ctx, in.s, j.st, room.Sent{Sending: dedup(j.st), Again: again})
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range msgs {
+		pl, err := in.p.planRoom(ctx, j, in.s, m)
 		if err != nil {
-			return in.refuseRoom(ctx, j, st, err)
+			return nil, err
 		}
 		if pl == nil {
 			continue
 		}
-		p.countPlan(j.st, pl, nil)
-		if err := in.take(ctx, pl, st); err != nil {
-			return err
+		if m.Letter() && pl.entry != nil {
+			pl.entry.Dedup = dedup(j.st)
+			pl.entry.Dedup[0] ^= byte(i) // each of several letters of one message is a sending of its own
 		}
+		out = append(out, pl)
 	}
-	return nil
+	if again {
+		return out, nil
+	}
+	return out, in.p.cfg.Rooms.Admit(ctx, msgs)
+}
+
+// before says whether a sending is in the archive, after what this connection
+// sent before it is.
+func (in *Inlet) before(ctx context.Context, s archive.Sending) (bool, error) {
+	if s.IsZero() {
+		return false, nil
+	}
+	if err := in.commitTaken(); err != nil {
+		return false, err
+	}
+	return archive.Has(ctx, in.p.cfg.Archive, s)
 }
 
 func (in *Inlet) refuseRoom(ctx context.Context, j *judged, st *stanza.Stanza, err error) error {
@@ -84,6 +125,9 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 	// The inviter is judged, as if he wrote himself (HARDENING M4).
 	// What it says was judged when it came in.
 	direct := stanza.Stanza{Kind: stanza.Message, Type: stanza.Normal, From: m.Sender, To: m.Out.To}
+	if m.Asked() {
+		direct.Content, direct.Kids, direct.Decls = m.Out.Content, m.Out.Kids, m.Out.Decls
+	}
 	if v := p.cfg.Judge.Judge(ctx, &direct); v.Action == Drop {
 		return nil, nil
 	} else if v.Action != Allow {
@@ -96,8 +140,8 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 	if !exists {
 		return nil, stanza.Fail("item-not-found", "there is no such account") // XEP-0045 §7.8.2
 	}
-	if err := p.cfg.Rooms.Admit(ctx, m); err != nil {
-		return nil, err
+	if m.Out.To.IsFull() && p.cfg.Routes.Session(m.Out.To) == nil {
+		m.Out.To = m.Out.To.Bare() // XEP-0045 §7.9: the device that was talked to has gone, its owner is invited
 	}
 	letter := &judged{st: m.Out, held: j.held, private: true}
 	pl, refusal := plan(letter, nil, p.snapshot(m.Out.To, exists))
@@ -147,23 +191,23 @@ func (p *Path) fanRoom(m *planned) {
 }
 
 // roomIQ takes an iq to the rooms' service, a room or an occupant.
-func (p *Path) roomIQ(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (r *responder) roomIQ(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	if !st.To.IsFull() {
-		return p.answerWith(ctx, s, st, st.To, p.cfg.Rooms.IQ)
+		return r.answerWith(ctx, s, st, st.To, r.cfg.Rooms.IQ)
 	}
-	real, done, err := p.cfg.Rooms.Pass(ctx, s, st)
+	real, done, err := r.cfg.Rooms.Pass(ctx, s, st)
 	switch {
 	case err != nil || done:
 		return err
 	case real.IsZero():
-		return p.answerWith(ctx, s, st, st.To, func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil })
+		return r.answerWith(ctx, s, st, st.To, func(context.Context, *im.IQ) (*elem.Element, error) { return nil, nil })
 	}
 	k := st.Kids[0]
-	h := p.handlers[handlerKey{im.ToAccount, st.Type, k.Space, k.Local}]
+	h := r.handlers[handlerKey{im.ToAccount, st.Type, k.Space, k.Local}]
 	if h == nil {
 		return stanza.Fail("service-unavailable", "nobody here answers this request")
 	}
-	return p.answerWith(ctx, s, st, st.To, func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	return r.answerWith(ctx, s, st, st.To, func(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		q.To = real // the answer still comes from the occupant's address
 		return h(ctx, q)
 	})

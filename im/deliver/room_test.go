@@ -256,12 +256,57 @@ func TestRoom_noGhosts(t *testing.T) {
 		wg.Go(func() { w.path.Disconnect(t.Context(), d.s.JID().Bare(), "gone") })
 	}
 	wg.Wait()
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != 1 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != 1 {
 		t.Errorf("%d seats in %d rooms, want the one who stayed", seats, rooms)
 	}
 	w.path.End(t.Context(), a.s)
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 0 || seats != 0 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 0 || seats != 0 {
 		t.Errorf("%d seats in %d rooms after all have left", seats, rooms)
+	}
+}
+
+// XEP-0045 §18.1.2, §11.1: whose client answers the room's presence as undeliverable is
+// out, by itself alone and for a technical reason; any other error changes nothing.
+func TestRoom_bouncedPresence(t *testing.T) {
+	const stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	for name, c := range map[string]struct {
+		body string
+		out  bool
+	}{
+		"no condition":    {"<status>Client exited</status>", true},
+		"unavailable":     {"<error type='wait'><recipient-unavailable xmlns='" + stanzas + "'/></error>", true},
+		"gone, with text": {"<error type='cancel'><text xmlns='" + stanzas + "'>x</text><gone xmlns='" + stanzas + "'/></error>", true},
+		"not understood":  {"<error type='modify'><bad-request xmlns='" + stanzas + "'/></error>", false},
+		"not implemented": {"<error type='cancel'><feature-not-implemented xmlns='" + stanzas + "'/></error>", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := roomWorld(t, storetest.SQLite(t), session.DefaultLimits)
+			a, b, other := w.bind("a@x.test/1"), w.bind("b@x.test/1"), w.bind("b@x.test/2")
+			a.enter("r", "A")
+			a.configure("r")
+			b.enter("r", "B")
+			other.enter("r", "B")
+			_, na := a.await(`from="r@rooms.x.test/B"`, 0)
+			_, nb := b.await(selfPresence, 0)
+			b.try("<presence type='error' to='r@rooms.x.test/A'>%s</presence>", c.body)
+			seats := 2
+			if c.out {
+				b.await(`type="unavailable".*<status code="(110"/><status code="333|333"/><status code="110)"/>`, nb)
+			} else {
+				seats = 3
+			}
+			if _, n := w.path.cfg.Rooms.(*room.Rooms).Count(); n != seats {
+				t.Fatalf("%d seats, want %d", n, seats)
+			}
+			// The other session of the same person stays, until it is unreachable too.
+			other.try("<presence type='error' to='r@rooms.x.test/B'>%s</presence>", c.body)
+			if c.out {
+				a.await(`from="r@rooms.x.test/B".*type="unavailable".*<status code="333"/>`, na)
+			} else if _, n := w.path.cfg.Rooms.(*room.Rooms).Count(); n != 3 {
+				t.Errorf("%d seats, want all three", n)
+			}
+			other.try("<presence type='error' to='none@rooms.x.test/B'>%s</presence>", c.body) // XEP-0045 §17.3: nobody is told
+		})
 	}
 }
 
@@ -358,7 +403,7 @@ func TestRoom_large(t *testing.T) {
 	if _, waiting := slow.s.Unacked(); waiting < people+100 {
 		t.Errorf("%d stanzas wait, want %d presences and 100 messages", waiting, people)
 	}
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != people+2 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != people+2 {
 		t.Errorf("%d seats in %d rooms", seats, rooms)
 	}
 }

@@ -11,7 +11,9 @@
 // Notified are the interested sessions of the account itself, of the contacts
 // whose presence the account gets, and whoever has subscribed explicitly; each of
 // them only if pubsub.Node.Reads says yes at that moment, and Config.May (the
-// judge: block lists) as well.
+// judge: block lists) as well, and the options of its subscription, if it has one
+// (subscriber.go). Owners are asked for approval when they are there, or come.
+// Which test tries which feature of XEP-0060 §10 is the table in section_test.go.
 //
 // # Order
 //
@@ -21,7 +23,8 @@
 // when what it caused is in the sessions' queues.
 //
 // Goroutines: Run, which ends with its context. Locks: capabilities.mu (interests and
-// questions on their way) and work.mu (the queue), each taken alone and for a few
+// questions on their way), work.mu (the queue) and borrowings.mu (which subscriptions
+// end with a presence), each taken alone and for a few
 // instructions. It owns no table; im/pubsub does.
 //
 // It is called with presence, answers to its questions and sessions that end, by

@@ -39,6 +39,9 @@ func changed(c *pubsub.Change, l pubsub.Limits) event {
 		ev.body = elem.New(pubsub.EventSpace, "purge", "node", c.Node.Name)
 	case pubsub.Deleted: // XEP-0060 §8.4.2
 		ev.body = elem.New(pubsub.EventSpace, "delete", "node", c.Node.Name)
+		if c.Redirect != "" {
+			ev.body.Add(elem.New(pubsub.EventSpace, "redirect", "uri", c.Redirect))
+		}
 	case pubsub.Configured: // XEP-0060 §8.2.5.3
 		ev.body = elem.New(pubsub.EventSpace, "configuration", "node", c.Node.Name)
 		if c.Node.Config.Payloads {
@@ -51,15 +54,12 @@ func changed(c *pubsub.Change, l pubsub.Limits) event {
 // item makes it the event of an item.
 func (ev *event) item(it *pubsub.Item) {
 	ev.body = elem.New(pubsub.EventSpace, "items", "node", ev.node.Name)
-	e := it.Element(pubsub.EventSpace, ev.node.Config.Payloads)
-	if it.Publisher.Bare() == ev.node.Service {
-		if it.Publisher.IsFull() {
-			ev.publisher = it.Publisher
-		}
-	} else {
-		e.Set("publisher", it.Publisher.Bare().String()) // XEP-0060 §7.1.2.3
+	if it.Publisher.Bare() == ev.node.Service && it.Publisher.IsFull() {
+		ev.publisher = it.Publisher
 	}
-	ev.body.Add(e)
+	if it.ID != "" { // else: that something happened (XEP-0060 §7.1.2.2)
+		ev.body.Add(ev.node.Element(it, pubsub.EventSpace, ev.node.Config.Payloads))
+	}
 }
 
 // last is the event of an item that was published before.
@@ -69,6 +69,12 @@ func last(n *pubsub.Node, it *pubsub.Item) event {
 	return ev
 }
 
+func freshID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
 // replyTo is the namespace of XEP-0033.
 const replyTo = "http://jabber.org/protocol/address"
 
@@ -76,9 +82,7 @@ const replyTo = "http://jabber.org/protocol/address"
 // who see the account's presence (XEP-0163 §4.3.1).
 func (ev *event) frame(to jid.JID, reply bool) *session.Frame {
 	if ev.id == "" {
-		var b [8]byte
-		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-		ev.id = hex.EncodeToString(b[:])
+		ev.id = freshID()
 	}
 	which := 0
 	if reply && !ev.publisher.IsZero() {

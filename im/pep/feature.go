@@ -13,17 +13,18 @@ import (
 var offered = []string{
 	"access-authorize", "access-open", "access-presence", "access-roster", "access-whitelist", "auto-create",
 	"auto-subscribe", "config-node", "config-node-max", "create-and-configure", "create-nodes", "delete-items",
-	"delete-nodes", "filtered-notifications", "instant-nodes", "item-ids", "last-published", "manage-subscriptions",
-	"member-affiliation", "meta-data", "modify-affiliations", "multi-items", "outcast-affiliation", "persistent-items",
-	"presence-subscribe", "publish", "publish-only-affiliation", "publish-options", "publisher-affiliation", "purge-nodes",
-	"retract-items", "retrieve-affiliations", "retrieve-default", "retrieve-items", "retrieve-subscriptions", "rsm",
-	"subscribe", "subscription-notifications",
+	"delete-nodes", "filtered-notifications", "get-pending", "instant-nodes", "item-ids", "last-published", "leased-subscription",
+	"manage-subscriptions", "member-affiliation", "meta-data", "modify-affiliations", "multi-items", "outcast-affiliation",
+	"persistent-items", "presence-notifications", "presence-subscribe", "publish", "publish-node-full", "publish-only-affiliation",
+	"publish-options", "publisher-affiliation", "purge-nodes", "retract-items", "retrieve-affiliations", "retrieve-default",
+	"retrieve-default-sub", "retrieve-items", "retrieve-subscriptions", "rsm", "subscribe", "subscription-notifications",
+	"subscription-options",
 }
 
 // Feature is personal eventing as data.
 func Feature(s *Flow) im.Feature {
 	r := s.Requests()
-	features := []string{pubsub.Space}
+	features := []string{pubsub.Space, pubsub.CommandSpace}
 	for _, f := range offered {
 		features = append(features, pubsub.Space+"#"+f)
 	}
@@ -31,8 +32,8 @@ func Feature(s *Flow) im.Feature {
 	return im.Feature{
 		Name: "pep",
 		Specs: []im.Spec{
-			{ID: "XEP-0060", Version: "1.30.0", Status: "partial",
-				Note: "on accounts; no subscription options, no approval by form (§8.6), no collections"},
+			{ID: "XEP-0060", Version: "1.30.0", Status: "complete",
+				Note: "on accounts; every feature of §10 but multi-subscribe; no bodies made of payloads, no collections (XEP-0248)"},
 			{ID: "XEP-0163", Version: "1.2.2", Status: "complete"},
 			{ID: "XEP-0172", Version: "1.1", Status: "complete"},
 			{ID: "XEP-0223", Version: "1.1.1", Status: "complete"},
@@ -45,10 +46,15 @@ func Feature(s *Flow) im.Feature {
 			{Scope: everybody, Type: stanza.Set, Space: pubsub.Space, Local: "pubsub", Handle: settled(s, r.Set)},
 			{Scope: everybody, Type: stanza.Get, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: r.OwnerGet},
 			{Scope: everybody, Type: stanza.Set, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: settled(s, r.OwnerSet)},
+			// One's own: feature/adhoc, which passes on what it does not know to Command.
+			{Scope: im.ToAccount, Type: stanza.Set, Space: pubsub.CommandSpace, Local: "command", Handle: Command(s)},
 		},
 		Migrations: pubsub.Migrations().FS,
 	}
 }
+
+// Command is the ad-hoc command of an account's service (XEP-0060 §8.7).
+func Command(s *Flow) im.Handler { return settled(s, s.Requests().Command) }
 
 // settled makes a handler return when those who are to hear of what it did have
 // it in their queues.

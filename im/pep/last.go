@@ -89,6 +89,9 @@ func (s *Flow) lastOf(ctx context.Context, of *session.Session, n *pubsub.Node, 
 	}
 	account := of.JID().Bare()
 	subscriber := false
+	if !wants(n, of) || c.NoSubscribe && account != n.Service {
+		return nil
+	}
 	if account != n.Service {
 		rel, err := s.cfg.Rosters.Relations(ctx, n.Service)
 		if err != nil {
@@ -110,7 +113,7 @@ func (s *Flow) lastOf(ctx context.Context, of *session.Session, n *pubsub.Node, 
 }
 
 // welcome is XEP-0060 §6.1.7: the last item for whoever has just subscribed.
-func (s *Flow) welcome(ctx context.Context, c *pubsub.Change) {
+func welcome(s *Flow, ctx context.Context, c *pubsub.Change) {
 	for _, to := range s.at(c.Whom) {
 		if err := s.lastOf(ctx, to, c.Node, pubsub.OnSub); err != nil {
 			s.cfg.Log.Error("pep: last item", "session", to.JID().String(), "err", err)

@@ -6,7 +6,6 @@ import (
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/session"
-	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
@@ -23,13 +22,19 @@ func (s *Flow) notify(ctx context.Context, service jid.JID, changes []pubsub.Cha
 				s.cfg.Log.Error("pep: notify", "service", service.String(), "node", c.Node.Name, "err", err)
 			}
 		case pubsub.Joined:
-			s.welcome(ctx, c)
-		case pubsub.Moved:
-			ev := event{node: c.Node, body: elem.New(pubsub.EventSpace, "subscription", "node", c.Node.Name,
-				"jid", c.Whom.String(), "subscription", string(c.State))}
+			welcome(s, ctx, c)
+			tellOwners(s, c)
+		case pubsub.Left:
+			tellOwners(s, c)
+		case pubsub.Moved: // XEP-0060 §12.14
+			ev := standing(c)
 			for _, to := range s.at(c.Whom) {
 				s.push(to, &ev, false)
 			}
+		case pubsub.Asked:
+			ask(s, c)
+		case pubsub.Borrowed:
+			s.borrowed.add(c.Whom, c.Node.Service)
 		}
 	}
 	if s.cfg.After != nil {
@@ -61,6 +66,9 @@ func (s *Flow) spread(ctx context.Context, service jid.JID, c *pubsub.Change) er
 	if err != nil {
 		return err
 	}
+	if n.Config.NoSubscribe {
+		return nil
+	}
 	// Contacts whose presence the account gets: it is with that presence that they
 	// say what they want to hear of (XEP-0163 §2.3, XEP-0060 §9.1).
 	for contact := range rel.With(roster.To) {
@@ -70,7 +78,7 @@ func (s *Flow) spread(ctx context.Context, service jid.JID, c *pubsub.Change) er
 			}
 		}
 	}
-	return s.subscribed(ctx, &ev, rel)
+	return subscribed(s, ctx, &ev, rel)
 }
 
 // interested are an account's available sessions that want to hear of a node.
@@ -91,7 +99,7 @@ func (s *Flow) tell(ctx context.Context, ev *event, contact jid.JID, st roster.S
 	}
 	for _, o := range to {
 		// XEP-0163 §4.3.3, 3: not to whom the owner has blocked, nor to whom has blocked the owner.
-		if s.cfg.May(ev.node.Service, o.JID()) {
+		if wants(ev.node, o) && s.cfg.May(ev.node.Service, o.JID()) {
 			s.push(o, ev, st.Is(roster.From))
 		}
 	}
@@ -102,7 +110,7 @@ func (s *Flow) tell(ctx context.Context, ev *event, contact jid.JID, st roster.S
 // named the node in their capabilities, or, if none did, all that are available
 // (XEP-0163 §4.3.2). A subscription its holder has lost the right to ends here
 // (XEP-0163 §7.1).
-func (s *Flow) subscribed(ctx context.Context, ev *event, rel *roster.Relations) error {
+func subscribed(s *Flow, ctx context.Context, ev *event, rel *roster.Relations) error {
 	n := ev.node
 	for _, sub := range n.Subscriptions() {
 		bare := sub.JID.Bare()

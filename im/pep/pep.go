@@ -51,6 +51,8 @@ type Flow struct {
 	nodes *pubsub.Store
 	work  work
 	caps  capabilities
+
+	borrowed borrowings
 }
 
 // New makes it; Run makes it work.
@@ -76,8 +78,14 @@ func New(cfg Config) *Flow {
 // Present takes what a session's presence says, after its contacts have been
 // told. first says that the session was not available before.
 func (s *Flow) Present(ctx context.Context, of *session.Session, st *stanza.Stanza, first bool) {
-	if st.Type == stanza.Available {
+	switch st.Type {
+	case stanza.Available:
 		s.arrive(ctx, of, s.caps.present(of, st, first))
+		if first {
+			remind(s, ctx, of)
+		}
+	case stanza.Unavailable:
+		leave(s, ctx, of)
 	}
 }
 
@@ -90,7 +98,10 @@ func (s *Flow) Answered(ctx context.Context, from *session.Session, st *stanza.S
 }
 
 // Gone forgets a session that ended.
-func (s *Flow) Gone(of *session.Session) { s.caps.gone(of) }
+func (s *Flow) Gone(ctx context.Context, of *session.Session) {
+	s.caps.gone(of)
+	leave(s, ctx, of)
+}
 
 // Requests answers what is asked of accounts' services.
 func (s *Flow) Requests() *pubsub.Requests { return &pubsub.Requests{Store: s.nodes, People: s} }
@@ -99,7 +110,12 @@ func (s *Flow) Requests() *pubsub.Requests { return &pubsub.Requests{Store: s.no
 func (s *Flow) Nodes() *pubsub.Store { return s.nodes }
 
 // Run carries out what is to be told, until ctx ends.
-func (s *Flow) Run(ctx context.Context) error { return s.work.run(ctx) }
+func (s *Flow) Run(ctx context.Context) error {
+	if err := s.nodes.DropTemporary(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.Error("pep: temporary subscriptions of before were not ended", "err", err)
+	}
+	return s.work.run(ctx)
+}
 
 // Settle returns when everything committed so far has been handed to sessions.
 func (s *Flow) Settle(ctx context.Context) { s.work.wait(ctx, func(context.Context) {}) }

@@ -101,7 +101,7 @@ func TestRevoke_nothingGoesOutAfterwards(t *testing.T) {
 }
 
 // XEP-0163 §7.1: an explicit subscription ends with the right to it, and its
-// holder is told (XEP-0060 §12.13).
+// holder is told (XEP-0060 §12.14).
 func TestRevoke_subscriptionEnds(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		a, r := who("alice"), who("reader")
@@ -285,12 +285,12 @@ func TestCaps_goneBeforeTheAnswer(t *testing.T) {
 		first, second := w.bind("alice/a"), w.bind("bob/b")
 		first.present(info)
 		second.present(info)
-		w.Gone(first.Session)
+		w.Gone(context.Background(), first.Session)
 		second.answer(info)
 		if !w.caps.wantsNode(second.Session, "urn:n") {
 			t.Error("the second was not asked")
 		}
-		w.Gone(second.Session)
+		w.Gone(context.Background(), second.Session)
 		if len(w.caps.asked) != 0 || len(w.caps.wants) != 0 {
 			t.Errorf("%d questions and %d wants are left", len(w.caps.asked), len(w.caps.wants))
 		}

@@ -61,6 +61,11 @@ func TestTakeover_matrix(t *testing.T) {
 		"auto-create":     publish("urn:new", "1"),
 		"subscribe bob":   ps + "<subscribe node='urn:n' jid='bob@acme.test'/></pubsub>",
 		"unsubscribe bob": ps + "<unsubscribe node='urn:n' jid='bob@acme.test'/></pubsub>",
+		"options of bob":  setting("urn:n", "bob", "deliver", "0"),
+		"pending of all":  pending + "/>",
+		"pending":         pending + " sessionid='1'><x xmlns='jabber:x:data' type='submit'><field var='pubsub#node'><value>urn:n</value></field></x></command>",
+		"redirect":        owner + "<delete node='urn:n'><redirect uri='xmpp:mallory@acme.test'/></delete></pubsub>",
+		"options first":   ps + wish("deliver", "0") + "<subscribe node='urn:n' jid='mallory@acme.test'/></pubsub>",
 		"no node":         owner + "<configure>" + options(pubsub.ConfigForm, "access_model", "open") + "</configure></pubsub>",
 	}
 	storetest.RunDSN(t, func(t *testing.T, dsn string) {
@@ -81,6 +86,11 @@ func TestTakeover_matrix(t *testing.T) {
 				for _, r := range []string{"configure", "affiliations", "subscriptions", "default"} {
 					if _, c := w.ask(m, who("alice"), stanza.Get, owner+"<"+r+" node='urn:n'/></pubsub>"); c != "forbidden" {
 						t.Errorf("get %s: %q", r, c)
+					}
+				}
+				for _, allow := range []string{"1", "0"} { // XEP-0060 §8.6
+					if taken, c := w.decide("mallory", "alice", "submit", "urn:n", "mallory@acme.test", allow); c != "forbidden" || !taken {
+						t.Errorf("approval: %v %q", taken, c)
 					}
 				}
 				if now := w.state(); now != before {
@@ -169,11 +179,12 @@ func (w *world) malformed(n int, senders ...string) *world {
 	const seed = 20261125
 	rng := rand.New(rand.NewPCG(seed, 1))
 	names := []string{"items", "item", "publish", "retract", "create", "configure", "delete", "purge", "default", "subscribe", "unsubscribe",
-		"subscriptions", "subscription", "affiliations", "affiliation", "options", "publish-options", "x", "field", "value", "set", "max", "after", "before", "bogus"}
-	spaces := []string{pubsub.Space, pubsub.OwnerSpace, "jabber:x:data", "http://jabber.org/protocol/rsm", "urn:v", ""}
+		"subscriptions", "subscription", "affiliations", "affiliation", "options", "publish-options", "x", "field", "value", "set", "max", "after", "before", "redirect", "bogus"}
+	spaces := []string{pubsub.Space, pubsub.Space, pubsub.OwnerSpace, pubsub.CommandSpace, "jabber:x:data", "http://jabber.org/protocol/rsm", "urn:v", ""}
 	values := []string{"", "urn:n", "1", "max", "-1", "99999999999999999999", "alice@acme.test", "mallory@acme.test/x", "@", "a@b@c/", "owner", "none",
-		"subscribed", "true", "submit", pubsub.ConfigForm, pubsub.OptionsForm, "pubsub#access_model", "open", "'; DROP TABLE pubsub_node; --", strings.Repeat("n", 2000)}
-	attrs := []string{"node", "id", "jid", "affiliation", "subscription", "type", "var", "max_items", "notify", "subid"}
+		"subscribed", "true", "submit", pubsub.ConfigForm, pubsub.OptionsForm, pubsub.SubscribeForm, pubsub.AuthorizeForm, "pubsub#access_model", "open", "pubsub#expire", "presence", "2026-13-99T99:99:99Z",
+		"pubsub#show-values", "pubsub#node", "pubsub#subscriber_jid", "pubsub#allow", "pubsub#publish_node_full", "pubsub#contact", "pubsub#tempsub", pubsub.GetPending, "xmpp:a?b", "'; DROP TABLE pubsub_node; --", strings.Repeat("n", 2000)}
+	attrs := []string{"node", "id", "jid", "affiliation", "subscription", "type", "var", "max_items", "notify", "subid", "uri", "action", "sessionid"}
 	pick := func(s []string) string { return s[rng.IntN(len(s))] }
 	var tree func(depth int) *elem.Element
 	tree = func(depth int) *elem.Element {
@@ -194,13 +205,16 @@ func (w *world) malformed(n int, senders ...string) *world {
 	feature := Feature(w.Flow)
 	for i := range n {
 		payload := elem.New(pick([]string{pubsub.Space, pubsub.OwnerSpace}), "pubsub")
+		if rng.IntN(8) == 0 {
+			payload = elem.New(pubsub.CommandSpace, "command", "node", pick([]string{pubsub.GetPending, "", "urn:n"}), "action", pick(values), "sessionid", pick(values))
+		}
 		for range rng.IntN(4) {
 			payload.Add(tree(4))
 		}
 		from := jid.MustParse(pick(senders))
 		typ := []stanza.Type{stanza.Get, stanza.Set}[rng.IntN(2)]
 		for _, r := range feature.IQ {
-			if r.Space != payload.Space || r.Type != typ || from.Bare() == who("alice") && r.Scope&im.ToSelf == 0 {
+			if r.Space != payload.Space || r.Local != payload.Local || r.Type != typ || from.Bare() == who("alice") && r.Scope&im.ToSelf == 0 {
 				continue
 			}
 			_, err := r.Handle(context.Background(), &im.IQ{Type: typ, ID: "1", From: from, To: who("alice"), Payload: payload})
@@ -233,4 +247,34 @@ func TestRequest_malformed(t *testing.T) {
 		t.Errorf("was\n%sis\n%s", before, after)
 	}
 	w.malformed(n, "alice@acme.test/a")
+}
+
+// HARDENING M4's lesson for forms: an answer to a question nobody asked, of any
+// shape, is answered or goes on as a message, and changes nothing.
+func TestApproval_malformed(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	w.create("urn:n", "access_model", "authorize")
+	w.must(who("bob"), who("alice"), stanza.Set, subscribe("urn:n", "bob"))
+	before := w.state()
+	const seed = 20261126
+	rng := rand.New(rand.NewPCG(seed, 2))
+	pick := func(s ...string) string { return s[rng.IntN(len(s))] }
+	for i := range 2000 {
+		x := "<x xmlns='jabber:x:data' type='" + pick("submit", "cancel", "form", "result", "", "x") + "'>"
+		for range rng.IntN(6) {
+			x += "<field var='" + pick("FORM_TYPE", "FORM_TYPE", "pubsub#node", "pubsub#subscriber_jid", "pubsub#allow", "pubsub#subid", "") + "'>"
+			for range rng.IntN(3) {
+				x += "<value>" + pick(pubsub.AuthorizeForm, pubsub.AuthorizeForm, "urn:n", "bob@acme.test", "@", "1", "true", "0", "", strings.Repeat("n", 3000)) + "</value>"
+			}
+			x += "</field>"
+		}
+		st := parse(t, "<message to='"+pick("alice@acme.test", "alice@acme.test/a", "bob@acme.test", "acme.test", "alice@elsewhere.test")+"'><body>b</body>"+x+"</x></message>")
+		st.From = jid.MustParse(pick("bob@acme.test/b", "mallory@acme.test/m", "nobody@acme.test/n"))
+		if rest, err := w.Take(context.Background(), st); err == nil && rest != nil && rest != st || err != nil && !strings.HasPrefix(err.Error(), "stanza: ") {
+			t.Fatalf("seed %d, message %d: %s: %v", seed, i, x, err)
+		}
+	}
+	if after := w.state(); after != before {
+		t.Errorf("was\n%sis\n%s", before, after)
+	}
 }

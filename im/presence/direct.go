@@ -52,7 +52,7 @@ func (f *Flow) Direct(ctx context.Context, s *session.Session, st *stanza.Stanza
 // §8.5.3.1). told says that available sessions have heard of it otherwise.
 func (f *Flow) reach(st *stanza.Stanza, to jid.JID, told bool) bool {
 	if !to.IsFull() {
-		return !told && f.send(st, to, f.cfg.May)
+		return !told && f.send(st, to, f.cfg.May) > 0
 	}
 	t := f.cfg.Routes.Session(to)
 	if t == nil || (told && t.Standing().Available) || !f.cfg.May(st.From, to) {
@@ -84,17 +84,21 @@ func (f *Flow) Probe(ctx context.Context, st *stanza.Stanza) error {
 	if s == nil || owner.Local() == "" || !f.cfg.May(owner, st.From) {
 		return nil
 	}
-	allowed, shown := false, false
+	if f.asks(st) {
+		return nil
+	}
+	allowed, shown := false, 0
 	err := f.with(ctx, owner, func(rel *roster.Relations) {
 		allowed = owner == asker || rel.Of(asker).Is(roster.From)
 		for _, o := range f.cfg.Routes.Sessions(owner) {
 			// RFC 6121 §4.3.2: also those who showed themselves to the asker.
-			if (allowed || knows(o, st.From)) && (!st.To.IsFull() || o.JID() == st.To) && f.show(o, s) {
-				shown = true
+			if (allowed || knows(o, st.From)) && (!st.To.IsFull() || o.JID() == st.To) {
+				shown += f.show(o, s)
 			}
 		}
 	})
-	if err != nil || shown {
+	f.pace.spend(asker, shown)
+	if err != nil || shown > 0 {
 		return err
 	}
 	answer := &stanza.Stanza{Kind: stanza.Presence, Type: stanza.Unavailable, From: owner, ID: st.ID}

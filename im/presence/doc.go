@@ -15,18 +15,23 @@
 // both sides publish first (session state, roster) and look second. A session
 // that says unavailable may still get what was on its way to it.
 //
+// A presence that waits (pace.go) is published at once, so that probes see it; what is
+// told later is what holds then.
+//
 // # Locks
 //
 // herald.locks, 256 of them, by account. At most one is held at a time, for
 // pushes to queues only, never across I/O: rosters are loaded before and
 // only peeked at under the lock. Under it come the locks of im/cache, im/route, the sessions and the
-// block list's memory. It is taken inside im/cache's Order (as a step of a
+// block list's memory, and pace.mu. It is taken inside im/cache's Order (as a step of a
 // roster or block list change), never the other way round: Table.Push's overflow
 // callback must not call a Flow.
 //
 // # Owns
 //
-// The table last_seen. It starts no goroutine. im/deliver calls Update, Direct,
+// The table last_seen. It starts no goroutine but the timers of pace.go, which Stop
+// ends: whoever makes the server tell others much (HARDENING M7) waits until he may
+// again, and of what he said meanwhile the last is told. im/deliver calls Update, Direct,
 // Subscription, Probe and Gone (after it has taken the session out of the
 // table), the IQ handlers of im/roster and im/block call Carry, Hide and Show. It does
 // not judge (Config.May is the judge's answer), knows no rooms and no other

@@ -182,15 +182,16 @@ func (c *client) got() []string {
 
 func brief(t testing.TB, to jid.JID, f *session.Frame) string {
 	t.Helper()
-	e, err := elem.ParseIn(f.Bytes, stanza.Space, nil)
+	written := f.AppendTo(nil, to)
+	e, err := elem.ParseIn(written, stanza.Space, nil)
 	if err != nil {
-		t.Fatalf("%s: %v", f.Bytes, err)
+		t.Fatalf("%s: %v", written, err)
 	}
 	if string(f.Bytes[:f.NameEnd]) != "<"+e.Local {
 		t.Fatalf("NameEnd %d in %s", f.NameEnd, f.Bytes)
 	}
 	if a := jid.MustParse(e.Attr("to")); a != to && a != to.Bare() {
-		t.Fatalf("stanza for %s reached %s: %s", a, to, f.Bytes)
+		t.Fatalf("stanza for %s reached %s: %s", a, to, written)
 	}
 	if e.Local == "iq" {
 		it := e.Child(roster.Space, "query").Children[0]

@@ -34,7 +34,7 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
-// Config is what a flow runs on. All fields but Ready, Log and Now are needed.
+// Config is what a flow runs on. All fields but Ready, Rate, After, Log and Now are needed.
 type Config struct {
 	DB       *store.DB
 	Routes   *route.Table
@@ -49,8 +49,13 @@ type Config struct {
 	Ready func(ctx context.Context, account jid.JID) error
 	// LocalDomain says whether a domain's accounts are ours.
 	LocalDomain func(domain string) bool
-	Log         *slog.Logger
-	Now         func() time.Time // nil: time.Now
+	// Rate is what one account's presence may come to in a second, in bytes to all who
+	// see it; what is more waits, and the last presence wins. 0: nothing is bounded.
+	Rate int64
+	// After calls a function later, unless it is stopped; nil: time.AfterFunc.
+	After func(d time.Duration, fn func()) (stop func() bool)
+	Log   *slog.Logger
+	Now   func() time.Time // nil: time.Now
 }
 
 // Flow carries presence between the sessions of this node: presence itself, and
@@ -58,6 +63,7 @@ type Config struct {
 type Flow struct {
 	*herald
 	*Subscriptions
+	pace *pace
 	// leaving holds what LastSeen will find in the table in a moment: jid.JID → seen.
 	leaving sync.Map
 }
@@ -71,7 +77,7 @@ func New(cfg Config) *Flow {
 		cfg.Now = time.Now
 	}
 	h := &herald{cfg: cfg, seed: maphash.MakeSeed()}
-	return &Flow{herald: h, Subscriptions: &Subscriptions{h}}
+	return &Flow{herald: h, Subscriptions: &Subscriptions{h}, pace: newPace(cfg.Rate, cfg.Now, cfg.After)}
 }
 
 // frame encodes a presence for one recipient. While a client is inactive a newer
@@ -81,6 +87,14 @@ func frame(st *stanza.Stanza, to jid.JID, key string) *session.Frame {
 	cp.To = to
 	fr := route.Encode(&cp)
 	fr.Replaces = key
+	return fr
+}
+
+// broadcastFrame encodes a presence once for all accounts that get it: each session's
+// connection puts its account in.
+func broadcastFrame(st *stanza.Stanza) *session.Frame {
+	fr := frame(st, jid.JID{}, st.From.String())
+	fr.Addressed, fr.Bare = true, true
 	return fr
 }
 

@@ -50,40 +50,49 @@ func (h *herald) with(ctx context.Context, account jid.JID, fn func(*roster.Rela
 func (h *herald) bound(s *session.Session) bool { return h.cfg.Routes.Session(s.JID()) == s }
 
 // send gives a presence to the available sessions of one account, encoded once.
-// sieve may be nil; it is asked with a session's full JID.
-func (h *herald) send(st *stanza.Stanza, account jid.JID, sieve func(from, to jid.JID) bool) (reached bool) {
-	var fr *session.Frame
+// sieve may be nil; it is asked with a session's full JID. It returns how many bytes
+// that is, 0 if there is nobody.
+func (h *herald) send(st *stanza.Stanza, account jid.JID, sieve func(from, to jid.JID) bool) (bytes int) {
+	return h.pass(st, new(*session.Frame), account, sieve)
+}
+
+// pass is send with one encoding for many accounts: made for the first session there is.
+func (h *herald) pass(st *stanza.Stanza, once **session.Frame, account jid.JID, sieve func(from, to jid.JID) bool) (bytes int) {
 	for _, t := range h.cfg.Routes.Sessions(account) {
 		if !t.Standing().Available || (sieve != nil && !sieve(st.From, t.JID())) {
 			continue
 		}
-		if fr == nil {
-			fr = frame(st, account, st.From.String())
+		if *once == nil {
+			*once = broadcastFrame(st)
 		}
-		h.cfg.Routes.Push(t, fr)
-		reached = true
+		h.cfg.Routes.Push(t, *once)
+		bytes += len((*once).Bytes)
 	}
-	return reached
+	return bytes
 }
 
 // broadcast sends a presence to the account's own available sessions and to its
-// subscribers (RFC 6121 §4.2.2, §4.4.2, §4.5.2).
-func (h *herald) broadcast(rel *roster.Relations, st *stanza.Stanza) {
-	h.send(st, rel.Owner(), nil)
+// subscribers (RFC 6121 §4.2.2, §4.4.2, §4.5.2). It returns what that cost, in bytes.
+func (h *herald) broadcast(rel *roster.Relations, st *stanza.Stanza) (cost int) {
+	var once *session.Frame
+	cost = h.pass(st, &once, rel.Owner(), nil)
 	for contact := range rel.With(roster.From) {
-		h.send(st, contact, h.cfg.May)
+		cost += h.pass(st, &once, contact, h.cfg.May) + contactCost
 	}
+	return cost
 }
 
-// show tells one session the present presence of another.
-func (h *herald) show(of, to *session.Session) bool {
+// show tells one session the present presence of another; it returns how many bytes
+// that is, 0 if there is nothing to tell.
+func (h *herald) show(of, to *session.Session) int {
 	p := of.Presence()
 	if !p.Available {
-		return false
+		return 0
 	}
 	if of.JID().Bare() != to.JID().Bare() && !h.cfg.May(of.JID(), to.JID()) {
-		return false
+		return 0
 	}
-	h.cfg.Routes.Push(to, frame(p.Stanza, to.JID(), of.JID().String()))
-	return true
+	fr := frame(p.Stanza, to.JID(), of.JID().String())
+	h.cfg.Routes.Push(to, fr)
+	return len(fr.Bytes)
 }

@@ -101,7 +101,7 @@ func (f *Flow) Revise(ctx context.Context, account jid.JID, change func(*stanza.
 			}
 			p.Stanza = next
 			s.SetPresence(p)
-			f.broadcast(rel, next)
+			f.tell(rel, next, nil)
 		}
 	})
 }

@@ -38,18 +38,24 @@ func (f *Flow) available(ctx context.Context, s *session.Session, st *stanza.Sta
 	kept.From, kept.To = s.JID(), jid.JID{}
 	p := session.Presence{Available: true, Priority: prio, Stanza: &kept, Since: f.cfg.Now()}
 	var rel *roster.Relations
+	later := false
 	err = f.with(ctx, s.JID().Bare(), func(r *roster.Relations) {
 		if !f.bound(s) {
 			return // another session has its name now
 		}
 		rel = r
-		first = !s.SetPresence(p).Available
-		f.broadcast(r, &kept)
+		var greet *session.Session
+		if first = !s.SetPresence(p).Available; first {
+			greet = s
+		}
+		later = f.tell(r, &kept, greet)
 	})
 	if err != nil || !first {
 		return false, err
 	}
-	f.welcome(ctx, s, rel)
+	if !later {
+		f.welcome(ctx, s, rel)
+	}
 	return true, nil
 }
 
@@ -75,11 +81,12 @@ func priority(st *stanza.Stanza) (int8, error) {
 // would find (RFC 6121 §4.2.2, §4.3), and the requests waiting for an answer.
 func (f *Flow) welcome(ctx context.Context, s *session.Session, rel *roster.Relations) {
 	own := s.JID().Bare()
+	cost := 0
 	mu := f.lock(own)
 	mu.Lock()
 	for _, o := range f.cfg.Routes.Sessions(own) {
 		if o != s {
-			f.show(o, s)
+			cost += f.show(o, s)
 		}
 	}
 	mu.Unlock()
@@ -93,13 +100,14 @@ func (f *Flow) welcome(ctx context.Context, s *session.Session, rel *roster.Rela
 				return
 			}
 			for _, o := range f.cfg.Routes.Sessions(contact) {
-				f.show(o, s)
+				cost += f.show(o, s)
 			}
 		})
 		if err != nil {
 			f.cfg.Log.Error("presence: probe", "account", contact.String(), "err", err)
 		}
 	}
+	f.pace.spend(own, cost)
 	if rel.Waiting() > 0 {
 		f.requests(ctx, s)
 	}
@@ -146,7 +154,7 @@ func (f *Flow) leave(ctx context.Context, s *session.Session, st *stanza.Stanza,
 		f.leaving.Store(own, seen{f.cfg.Now(), out.Text(stanza.Space, "status")})
 		was := s.SetPresence(session.Presence{}).Available
 		if was && !f.replaced(s) {
-			f.broadcast(rel, &out)
+			f.tell(rel, &out, nil)
 		}
 		if said && was {
 			// RFC 6121 §4.5.2: the resource itself gets it too.

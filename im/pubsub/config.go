@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/parlance-im/parlance/xmpp/form"
+	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
@@ -14,6 +15,8 @@ type field struct {
 	show             func(*Config, Limits) []string
 	// set takes what a form says; false: the value is none that is known.
 	set func(*Config, []string, Limits) bool
+	// options are the choices of a list.
+	options []string
 }
 
 func one(s string) []string {
@@ -48,7 +51,7 @@ func flag(name, label string, at func(*Config) *bool) field {
 				return false
 			}
 			return true
-		}}
+		}, nil}
 }
 
 func text(name, label string, at func(*Config) *string) field {
@@ -60,10 +63,14 @@ func text(name, label string, at func(*Config) *string) field {
 			}
 			*at(c) = first(v)
 			return true
-		}}
+		}, nil}
 }
 
 func choice[T ~string](name, label string, at func(*Config) *T, known ...T) field {
+	options := make([]string, len(known))
+	for i, k := range known {
+		options[i] = string(k)
+	}
 	return field{name, "list-single", label,
 		func(c *Config, _ Limits) []string { return []string{string(*at(c))} },
 		func(c *Config, v []string, _ Limits) bool {
@@ -72,7 +79,34 @@ func choice[T ~string](name, label string, at func(*Config) *T, known ...T) fiel
 			}
 			*at(c) = T(first(v))
 			return true
-		}}
+		}, options}
+}
+
+// optional is a choice whose first value is what "" stands for.
+func optional[T ~string](name, label string, at func(*Config) *T, known ...T) field {
+	f := choice(name, label, at, known...)
+	show, set := f.show, f.set
+	f.show = func(c *Config, l Limits) []string {
+		if *at(c) == "" {
+			return []string{string(known[0])}
+		}
+		return show(c, l)
+	}
+	f.set = func(c *Config, v []string, l Limits) bool {
+		ok := set(c, v, l)
+		if *at(c) == known[0] {
+			*at(c) = ""
+		}
+		return ok
+	}
+	return f
+}
+
+// fixed is an option that can't be other than it is.
+func fixed(name, typ, label string, is ...string) field {
+	return field{name, typ, label,
+		func(*Config, Limits) []string { return is[:1] },
+		func(_ *Config, v []string, _ Limits) bool { return slices.Contains(is, first(v)) }, nil}
 }
 
 // number is a count whose 0 is written "max" (XEP-0060 §16.4.3).
@@ -99,7 +133,7 @@ func number(name, label string, most func(Limits) int64, get func(*Config) int64
 			}
 			put(c, n)
 			return true
-		}}
+		}, nil}
 }
 
 // fields are the options of XEP-0060 §16.4.3 that are kept.
@@ -118,7 +152,7 @@ func fields() []field {
 				}
 				c.Groups = slices.Clone(v)
 				return true
-			}},
+			}, nil},
 		choice("pubsub#publish_model", "Who may publish", func(c *Config) *PublishModel { return &c.Publish }, Publishers, Subscribers, Anyone),
 		flag("pubsub#persist_items", "Whether to keep items", func(c *Config) *bool { return &c.Persist }),
 		number("pubsub#max_items", "How many items to keep", func(l Limits) int64 { return int64(l.Items) },
@@ -142,14 +176,40 @@ func fields() []field {
 			func(c *Config, v []string, _ Limits) bool {
 				c.Normal = first(v) == "normal"
 				return c.Normal || first(v) == "headline"
-			}},
+			}, []string{"normal", "headline"}},
+		text("pubsub#language", "The language of the node", func(c *Config) *string { return &c.Language }),
+		{"pubsub#contact", "jid-multi", "Whom to ask about the node",
+			func(c *Config, _ Limits) []string { return c.Contacts },
+			func(c *Config, v []string, l Limits) bool {
+				if len(v) > l.Groups || slices.ContainsFunc(v, func(s string) bool { _, err := jid.Parse(s); return err != nil }) {
+					return false
+				}
+				c.Contacts = slices.Clone(v)
+				return true
+			}, nil},
+		optional("pubsub#itemreply", "Whether items say who published them", func(c *Config) *ItemReply { return &c.Reply }, ReplyNone, ReplyPublisher),
+		flag("pubsub#notify_sub", "Whether to tell owners who subscribes and unsubscribes", func(c *Config) *bool { return &c.NotifySub }),
+		optional("pubsub#publish_node_full", "What to do with an item there is no room for", func(c *Config) *NodeFull { return &c.Full },
+			RetractOldest, DiscardOldest, RejectNew),
+		flag("pubsub#purge_offline", "Whether to delete all items when the account goes offline", func(c *Config) *bool { return &c.PurgeOffline }),
+		flag("pubsub#tempsub", "Whether subscriptions end with the subscriber's presence", func(c *Config) *bool { return &c.TempSub }),
+		{"pubsub#subscribe", "boolean", "Whether to allow subscriptions",
+			func(c *Config, _ Limits) []string { return []string{truth(!c.NoSubscribe)} },
+			func(c *Config, v []string, _ Limits) bool {
+				is := first(v)
+				c.NoSubscribe = is == "0" || is == "false"
+				return c.NoSubscribe || is == "1" || is == "true"
+			}, nil},
+		// Events go to whoever is there, and nodes hold items: XEP-0060 §12.6, XEP-0248.
+		fixed("pubsub#presence_based_delivery", "boolean", "Whether to deliver to those who are available only", "1", "true"),
+		fixed("pubsub#node_type", "list-single", "The kind of node", "leaf"),
 		// The service decides how much goes into an item; the form says it.
 		{"pubsub#max_payload_size", "text-single", "The most bytes of a payload",
 			func(_ *Config, l Limits) []string { return []string{strconv.Itoa(l.Payload)} },
 			func(_ *Config, v []string, l Limits) bool {
 				n, err := strconv.Atoi(first(v))
 				return err == nil && n >= l.Payload
-			}},
+			}, nil},
 	}
 }
 
@@ -161,9 +221,13 @@ func (c *Config) Form(typ string, l Limits) *form.Form {
 	f := form.New(typ, ConfigForm)
 	for _, fd := range fields() {
 		if typ == "result" {
-			fd.typ, fd.label = "", ""
+			fd.typ, fd.label, fd.options = "", "", nil
 		}
 		f.Add(fd.typ, fd.name, fd.label, fd.show(c, l)...)
+		for _, o := range fd.options {
+			at := &f.Fields[len(f.Fields)-1]
+			at.Options = append(at.Options, form.Option{Value: o})
+		}
 	}
 	return f
 }

@@ -13,6 +13,15 @@
 // that whoever is taken out of it gets nothing from then on, whatever
 // subscriptions are kept. Node.Publishes and Node.Manages are the others.
 //
+// # Subscriptions
+//
+// An address has one subscription to a node: multi-subscribe (XEP-0060 §6.1.6) is
+// not offered, and so there are no subscription ids. Its Options say when it
+// ends and in which presence it is told (options.go); a lease that has ended is
+// as if it were not there, and is taken away with the next change of the node.
+// Where an owner has to approve, Decide takes its answer and Command lists what
+// waits (approve.go).
+//
 // # Writing
 //
 // Store.Do runs a Writing in one transaction: it reads nodes as they are there,

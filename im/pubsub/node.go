@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"slices"
+	"time"
 
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
@@ -92,7 +93,43 @@ type Config struct {
 	SendLast      SendLast `json:"send_last"`
 	// Normal makes notifications messages of type normal instead of headline.
 	Normal bool `json:"normal,omitempty"`
+
+	Language string   `json:"language,omitempty"`
+	Contacts []string `json:"contacts,omitempty"` // whom to ask about the node
+	// Reply makes every item say who published it, not only those of others than
+	// the account (XEP-0060 §12.17).
+	Reply ItemReply `json:"reply,omitempty"`
+	// NotifySub tells owners who subscribes and unsubscribes.
+	NotifySub bool `json:"notify_sub,omitempty"`
+	// Full is what an item does for which there is no room.
+	Full NodeFull `json:"full,omitempty"`
+	// PurgeOffline deletes all items when the account goes offline.
+	PurgeOffline bool `json:"purge_offline,omitempty"`
+	// NoSubscribe leaves the items to those who ask for them.
+	NoSubscribe bool `json:"no_subscribe,omitempty"`
+	// TempSub makes every subscription end with the subscriber's presence (XEP-0060 §12.5).
+	TempSub bool `json:"tempsub,omitempty"`
 }
+
+// ItemReply is pubsub#itemreply; "" is none.
+type ItemReply string
+
+// The values of pubsub#itemreply; "owner" is not offered: the account's own
+// address is what notifications come from.
+const (
+	ReplyNone      ItemReply = "none"
+	ReplyPublisher ItemReply = "publisher"
+)
+
+// NodeFull is pubsub#publish_node_full (XEP-0060 §7.1.2.5); "" is retract-oldest.
+type NodeFull string
+
+// The values of pubsub#publish_node_full.
+const (
+	RetractOldest NodeFull = "retract-oldest"
+	DiscardOldest NodeFull = "discard-oldest"
+	RejectNew     NodeFull = "reject"
+)
 
 // Default is what XEP-0163 §5 wants of a node of a personal service: seen by
 // those who see the owner's presence, one item, sent to whoever comes online.
@@ -110,8 +147,9 @@ func Private() Config {
 
 // Subscription is an explicit one.
 type Subscription struct {
-	JID   jid.JID // as asked for: bare or full
-	State State
+	JID     jid.JID // as asked for: bare or full
+	State   State
+	Options Options
 }
 
 // Node is a node without its items. It is immutable once it is read.
@@ -123,6 +161,7 @@ type Node struct {
 
 	affiliations map[jid.JID]Affiliation
 	subs         []Subscription
+	now          func() time.Time
 }
 
 // Affiliation of an entity. The account whose service it is owns every node.
@@ -137,15 +176,56 @@ func (n *Node) Affiliation(who jid.JID) Affiliation {
 	return NoneAtAll
 }
 
-// Subscriptions are the explicit ones, pending ones included.
-func (n *Node) Subscriptions() []Subscription { return n.subs }
+// Owners are the account and whom it made an owner.
+func (n *Node) Owners() []jid.JID {
+	out := []jid.JID{n.Service}
+	for who, a := range n.affiliations {
+		if a == Owner {
+			out = append(out, who)
+		}
+	}
+	return out
+}
+
+// Subscriptions are the explicit ones, pending ones included, without those
+// whose lease has ended.
+func (n *Node) Subscriptions() []Subscription {
+	if !slices.ContainsFunc(n.subs, n.over) {
+		return n.subs
+	}
+	return slices.DeleteFunc(slices.Clone(n.subs), n.over)
+}
+
+func (n *Node) over(s Subscription) bool { return s.Options.Until > 0 && s.Options.over(n.now()) }
+
+// find is an address's subscription, nil if there is none.
+func (n *Node) find(who jid.JID) *Subscription {
+	for i := range n.subs {
+		if n.subs[i].JID == who && !n.over(n.subs[i]) {
+			return &n.subs[i]
+		}
+	}
+	return nil
+}
+
+// Governs is the subscription whose options a resource's notifications follow: its
+// own, or that of its account; nil if there is neither.
+func (n *Node) Governs(full jid.JID) *Subscription {
+	if s := n.find(full); s != nil {
+		return s
+	}
+	return n.find(full.Bare())
+}
+
+// pending says whether somebody waits for an owner's approval.
+func (n *Node) pending() bool {
+	return slices.ContainsFunc(n.subs, func(s Subscription) bool { return s.State == Pending && !n.over(s) })
+}
 
 // Subscription is that of an address, Unsubscribed if there is none.
 func (n *Node) Subscription(who jid.JID) State {
-	for i := range n.subs {
-		if n.subs[i].JID == who {
-			return n.subs[i].State
-		}
+	if s := n.find(who); s != nil {
+		return s.State
 	}
 	return Unsubscribed
 }
@@ -154,7 +234,7 @@ func (n *Node) Subscription(who jid.JID) State {
 // whichever of its addresses.
 func (n *Node) approved(who jid.JID) bool {
 	return slices.ContainsFunc(n.subs, func(s Subscription) bool {
-		return s.State == Subscribed && s.JID.Bare() == who.Bare()
+		return s.State == Subscribed && s.JID.Bare() == who.Bare() && !n.over(s)
 	})
 }
 

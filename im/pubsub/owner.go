@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -39,8 +40,8 @@ func (r *Requests) OwnerGet(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return rq.ownerAnswer(out), nil
 	case "subscriptions": // XEP-0060 §8.8.1
 		out := elem.New(OwnerSpace, "subscriptions", "node", n.Name)
-		for _, s := range n.subs {
-			out.Add(subscription(OwnerSpace, "", s.JID, s.State))
+		for _, s := range n.Subscriptions() {
+			out.Add(subscription(OwnerSpace, "", &s))
 		}
 		return rq.ownerAnswer(out), nil
 	}
@@ -113,7 +114,18 @@ func (rq *request) configure(w *Writing, n *Node) error {
 	return w.Configure(n, c)
 }
 
-func (rq *request) delete(w *Writing, n *Node) error { return w.Delete(n) }
+// delete is XEP-0060 §8.4; the owner may say where to look instead.
+func (rq *request) delete(w *Writing, n *Node) error {
+	r := rq.el.Child(OwnerSpace, "redirect")
+	if r == nil {
+		return w.Delete(n)
+	}
+	uri := r.Attr("uri")
+	if u, err := url.Parse(uri); err != nil || u.Scheme == "" || len(uri) > w.Limits().Text {
+		return stanza.Fail("bad-request", "a redirection names the address of a node, xmpp:…")
+	}
+	return w.Redirect(n, uri)
+}
 
 // purge is XEP-0060 §8.5.
 func (rq *request) purge(w *Writing, n *Node) error {
@@ -169,11 +181,9 @@ func (rq *request) subscribeOthers(w *Writing, n *Node) error {
 		switch st := State(c.Attr("subscription")); st {
 		case "", was:
 		case Subscribed:
-			if err := w.Subscribe(n, who, Subscribed); err != nil {
+			if err := w.Approve(n, who); err != nil {
 				return err
 			}
-			w.Move(n, who, Subscribed)
-			w.join(n, who)
 		case Unsubscribed:
 			if err := w.Unsubscribe(n, who); err != nil {
 				return err

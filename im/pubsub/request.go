@@ -70,9 +70,9 @@ func (r *Requests) Get(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case "affiliations":
 		return rq.affiliations()
 	case "default":
-		return nil, unsupported("retrieve-default-sub", "subscriptions have no options here") // XEP-0060 §6.4.3.2
+		return rq.defaultOptions()
 	case "options":
-		return nil, unsupported("subscription-options", "subscriptions have no options here") // XEP-0060 §6.3.4.6
+		return rq.options()
 	}
 	return nil, stanza.Fail("feature-not-implemented", "there is no such request")
 }
@@ -95,7 +95,7 @@ func (r *Requests) Set(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case "unsubscribe":
 		return nil, rq.unsubscribe()
 	case "options":
-		return nil, unsupported("subscription-options", "subscriptions have no options here") // XEP-0060 §6.3.4.6
+		return nil, rq.setOptions()
 	}
 	return nil, stanza.Fail("feature-not-implemented", "there is no such request")
 }
@@ -156,7 +156,7 @@ func (rq *request) items() (*elem.Element, error) {
 		return nil, err
 	}
 	for i := range p.Items {
-		out.Add(p.Items[i].Element(Space, true))
+		out.Add(n.Element(&p.Items[i], Space, true))
 	}
 	// XEP-0060 §6.5.4: it is said that there are more.
 	if set || !p.Complete {
@@ -211,7 +211,7 @@ func (rq *request) some(n *Node, ids []string, out *elem.Element) error {
 		if left -= len(it.Payload); left < 0 && len(out.Children) > 0 {
 			return stanza.Fail("policy-violation", "these items do not fit one answer; ask for fewer")
 		}
-		out.Add(it.Element(Space, true))
+		out.Add(n.Element(&it, Space, true))
 	}
 	if len(out.Children) == 0 {
 		return errNoItem // XEP-0060 §6.5.9.12
@@ -220,8 +220,12 @@ func (rq *request) some(n *Node, ids []string, out *elem.Element) error {
 }
 
 // Element is the item as an <item/> of a namespace.
-func (it *Item) Element(space string, payload bool) *elem.Element {
+func (n *Node) Element(it *Item, space string, payload bool) *elem.Element {
 	e := elem.New(space, "item", "id", it.ID)
+	// XEP-0060 §7.1.2.3: an item of somebody else never passes for the account's.
+	if by := it.Publisher.Bare(); !by.IsZero() && (by != n.Service || n.Config.Reply == ReplyPublisher) {
+		e.Set("publisher", by.String())
+	}
 	if payload && it.Payload != nil {
 		e.Verbatim = it.Payload
 	}
@@ -234,7 +238,7 @@ func (rq *request) publish() (*elem.Element, error) {
 	if name == "" {
 		return nil, errNodeID
 	}
-	item, err := rq.item()
+	items, err := published(rq)
 	if err != nil {
 		return nil, err
 	}
@@ -249,35 +253,64 @@ func (rq *request) publish() (*elem.Element, error) {
 		if err != nil {
 			return err
 		}
-		item, err = w.Put(n, item)
-		return err
+		if err := n.conforms(items, most(w, n)); err != nil {
+			return err
+		}
+		if len(items) == 0 { // XEP-0060 §4.3: that something happened is all there is to say
+			w.tell(Change{Kind: Published, Node: n, Item: Item{Publisher: w.By}})
+		}
+		for i := range items { // XEP-0060 §12.11: all of them or none
+			if items[i], err = w.Put(n, items[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	// XEP-0060 §7.1.2: the id, which the service may have made up.
-	return elem.New(Space, "pubsub").Add(elem.New(Space, "publish", "node", name).Add(elem.New(Space, "item", "id", item.ID))), nil
+	// XEP-0060 §7.1.2: the ids, which the service may have made up.
+	out := elem.New(Space, "publish", "node", name)
+	for i := range items {
+		out.Add(elem.New(Space, "item", "id", items[i].ID))
+	}
+	return elem.New(Space, "pubsub").Add(out), nil
 }
 
-// item reads the one item to publish.
-func (rq *request) item() (it Item, err error) {
-	var items []*elem.Element
+// published reads the items to publish.
+func published(rq *request) (items []Item, err error) {
 	for _, c := range rq.el.Children {
-		if c.Local == "item" && c.Space == Space {
-			items = append(items, c)
+		if c.Local != "item" || c.Space != Space {
+			continue
 		}
+		it := Item{ID: c.Attr("id")}
+		switch len(c.Children) {
+		case 0:
+		case 1:
+			it.Payload = c.Children[0].AppendTo(nil, "")
+		default: // XEP-0060 §7.1.3.6
+			return nil, fail("bad-request", "invalid-payload", "an item has one payload")
+		}
+		items = append(items, it)
 	}
+	return items, nil
+}
+
+// conforms is XEP-0060 §7.1.3.6: whether items are what the node's kind of event
+// (XEP-0060 §4.3) has, and §12.11: whether there is room for all.
+func (n *Node) conforms(items []Item, most int) error {
+	c := &n.Config
 	switch {
-	case len(items) == 0: // XEP-0060 §7.1.3.6
-		return it, fail("bad-request", "item-required", "there is nothing to publish")
-	case len(items) > 1 || len(items[0].Children) > 1:
-		return it, fail("bad-request", "invalid-payload", "one item with one payload can be published at once")
-	case len(items[0].Children) == 0:
-		return it, fail("bad-request", "payload-required", "the item has no payload")
+	case !c.Persist && !c.Payloads && len(items) > 0:
+		return fail("bad-request", "item-forbidden", "this node says that something happened, and has no items")
+	case len(items) == 0 && (c.Persist || c.Payloads):
+		return fail("bad-request", "item-required", "there is nothing to publish")
+	case c.Payloads && slices.ContainsFunc(items, func(it Item) bool { return it.Payload == nil }):
+		return fail("bad-request", "payload-required", "the item has no payload")
+	case c.Persist && len(items) > most:
+		return fail("not-allowed", "max-items-exceeded", "the node holds fewer items than these")
 	}
-	it.ID = items[0].Attr("id")
-	it.Payload = items[0].Children[0].AppendTo(nil, "")
-	return it, nil
+	return nil
 }
 
 // target is the node to publish to, made if need be, if the request may.
@@ -317,8 +350,13 @@ func (rq *request) retract() error {
 	if name == "" {
 		return errNodeID
 	}
-	item := rq.el.Child(Space, "item")
-	if item == nil || item.Attr("id") == "" { // XEP-0060 §7.2.3.4
+	var ids []string
+	for _, c := range rq.el.Children {
+		if c.Local == "item" && c.Space == Space {
+			ids = append(ids, c.Attr("id"))
+		}
+	}
+	if len(ids) == 0 || slices.Contains(ids, "") { // XEP-0060 §7.2.3.4
 		return fail("bad-request", "item-required", "the request names no item")
 	}
 	loud := isTrue(rq.el.Attr("notify"))
@@ -330,19 +368,31 @@ func (rq *request) retract() error {
 		if n == nil {
 			return errNoNode
 		}
-		it, ok, err := w.Item(n, item.Attr("id"))
-		if err != nil {
-			return err
+		for _, id := range ids { // XEP-0060 §12.11: all of them or none
+			if err := takeBack(rq, w, n, id, loud); err != nil {
+				return err
+			}
 		}
-		if !n.Publishes(rq.who) || ok && !n.Retracts(rq.who, &it) {
-			return errForbidden
-		}
-		if !ok {
-			return errNoItem
-		}
-		_, err = w.Retract(n, it.ID, loud)
-		return err
+		return nil
 	})
+}
+
+func takeBack(rq *request, w *Writing, n *Node, id string, loud bool) error {
+	it, ok, err := w.Item(n, id)
+	if err != nil {
+		return err
+	}
+	if !n.Publishes(rq.who) || ok && !n.Retracts(rq.who, &it) {
+		return errForbidden
+	}
+	if !n.Config.Persist { // XEP-0060 §7.2.3.5
+		return unsupported("persistent-items", "this node keeps no items")
+	}
+	if !ok {
+		return errNoItem
+	}
+	_, err = w.Retract(n, it.ID, loud)
+	return err
 }
 
 func isTrue(s string) bool { return s == "1" || s == "true" }

@@ -15,10 +15,12 @@ const (
 ON CONFLICT (service, node, jid) DO UPDATE SET affiliation = excluded.affiliation`
 	sqlDisaffiliate = `DELETE FROM pubsub_affiliation WHERE service = $1 AND node = $2 AND jid = $3`
 
-	sqlSubs    = `SELECT jid, state FROM pubsub_subscription WHERE service = $1 AND node = $2 ORDER BY at, jid`
-	sqlAllSubs = `SELECT node, jid, state FROM pubsub_subscription WHERE service = $1 ORDER BY at, jid`
+	sqlSubs    = `SELECT jid, state, options FROM pubsub_subscription WHERE service = $1 AND node = $2 ORDER BY at, jid`
+	sqlAllSubs = `SELECT node, jid, state, options FROM pubsub_subscription WHERE service = $1 ORDER BY at, jid`
 	sqlAddSub  = `INSERT INTO pubsub_subscription (service, node, jid, bare, state, at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (service, node, jid) DO UPDATE SET state = excluded.state`
+	sqlOptions     = `UPDATE pubsub_subscription SET options = $4, temporary = $5 WHERE service = $1 AND node = $2 AND jid = $3`
+	sqlDropTemps   = `DELETE FROM pubsub_subscription WHERE temporary = 1`
 	sqlDropSub     = `DELETE FROM pubsub_subscription WHERE service = $1 AND node = $2 AND jid = $3`
 	sqlDropSubs    = `DELETE FROM pubsub_subscription WHERE service = $1 AND node = $2 AND bare = $3`
 	sqlSubServices = `SELECT DISTINCT service FROM pubsub_subscription WHERE bare = $1 AND state = 'subscribed'`
@@ -40,7 +42,10 @@ WHERE n.service = $1 AND i.size <= $2`
 ON CONFLICT (service, node, id) DO UPDATE SET seq = excluded.seq, publisher = excluded.publisher, at = excluded.at,
 size = excluded.size, payload = excluded.payload`
 	sqlRetract = `DELETE FROM pubsub_item WHERE service = $1 AND node = $2 AND id = $3`
+	sqlHas     = `SELECT count(*) FROM pubsub_item WHERE service = $1 AND node = $2 AND id = $3`
 	// What is older than the newest $3 items.
+	sqlSurplus = `SELECT id FROM pubsub_item WHERE service = $1 AND node = $2 AND seq <=
+(SELECT seq FROM pubsub_item WHERE service = $1 AND node = $2 ORDER BY seq DESC LIMIT 1 OFFSET $3) ORDER BY seq`
 	sqlTrim = `DELETE FROM pubsub_item WHERE service = $1 AND node = $2 AND seq <=
 (SELECT seq FROM pubsub_item WHERE service = $1 AND node = $2 ORDER BY seq DESC LIMIT 1 OFFSET $3)`
 	sqlExpire = `DELETE FROM pubsub_item WHERE service = $1 AND node = $2 AND at <= $3`

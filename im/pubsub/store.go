@@ -152,7 +152,7 @@ func (s *Store) Forget(tx *store.Tx, account jid.JID) error {
 func (s *Store) load(ctx context.Context, account jid.JID) (*Root, error) {
 	v := &Root{nodes: map[string]*Node{}}
 	err := s.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		if err := v.readNodes(tx, account); err != nil || len(v.names) == 0 {
+		if err := v.readNodes(tx, account, s.cfg.Now); err != nil || len(v.names) == 0 {
 			return err
 		}
 		if err := v.readAffiliations(tx, account); err != nil {
@@ -166,14 +166,14 @@ func (s *Store) load(ctx context.Context, account jid.JID) (*Root, error) {
 	return v, nil
 }
 
-func (v *Root) readNodes(tx *store.Tx, account jid.JID) error {
+func (v *Root) readNodes(tx *store.Tx, account jid.JID, now func() time.Time) error {
 	rows, err := tx.Query(sqlNodes, account.String())
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		n := &Node{Service: account}
+		n := &Node{Service: account, now: now}
 		var config string
 		if err := rows.Scan(&n.Name, &config, &n.Created); err != nil {
 			return err
@@ -223,8 +223,8 @@ func (v *Root) readSubs(tx *store.Tx, account jid.JID) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var node, who, state string
-		if err := rows.Scan(&node, &who, &state); err != nil {
+		var node, who, state, options string
+		if err := rows.Scan(&node, &who, &state, &options); err != nil {
 			return err
 		}
 		j, err := jid.Parse(who)
@@ -232,10 +232,23 @@ func (v *Root) readSubs(tx *store.Tx, account jid.JID) error {
 			return err
 		}
 		if n := v.nodes[node]; n != nil {
-			n.subs = append(n.subs, Subscription{j, State(state)})
+			o, err := decodeOptions(options)
+			if err != nil {
+				return err
+			}
+			n.subs = append(n.subs, Subscription{j, State(state), o})
 		}
 	}
 	return rows.Err()
+}
+
+// DropTemporary ends all subscriptions that were to last as long as somebody's
+// presence (XEP-0060 §12.5): at a start there is none. Nothing may be cached yet.
+func (s *Store) DropTemporary(ctx context.Context) error {
+	return wrap("temporary subscriptions", s.cfg.DB.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(sqlDropTemps)
+		return err
+	}))
 }
 
 // SubscribedAt are the services where an account has subscriptions of its own.

@@ -3,7 +3,6 @@ package pubsub
 import (
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
-	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // subscriber is the address a request wants subscribed, which must be the
@@ -30,7 +29,11 @@ func (rq *request) subscribe() (*elem.Element, error) {
 	if err != nil {
 		return nil, err
 	}
-	var state State
+	asked, err := asked(rq)
+	if err != nil {
+		return nil, err
+	}
+	var is Subscription
 	err = rq.Store.Do(rq.ctx, rq.service, rq.who, func(w *Writing) error {
 		n, err := w.Node(name)
 		if err != nil {
@@ -39,39 +42,66 @@ func (rq *request) subscribe() (*elem.Element, error) {
 		if n == nil {
 			return errNoNode // XEP-0060 §6.1.3.12
 		}
-		var refusal *stanza.Error
-		if state, refusal = n.Subscribes(who, rq.rel); refusal != nil {
-			return refusal
-		}
-		switch n.Subscription(who) {
-		case Pending:
-			if state == Pending { // XEP-0060 §6.1.3.7
-				return fail("not-authorized", "pending-subscription", "the owner has not answered yet")
-			}
-		case Subscribed:
-			state = Subscribed
-			return nil // XEP-0060 §6.1.6: the one there is
-		}
-		if err := w.Subscribe(n, who, state); err != nil {
+		if err := enlist(rq, w, n, who); err != nil {
 			return err
 		}
-		if state == Subscribed {
-			w.join(n, who)
+		if asked != nil {
+			var o Options
+			if refusal := o.Read(asked, w.st.cfg.Now()); refusal != nil {
+				return refusal
+			}
+			if err := w.SetOptions(n, who, o); err != nil {
+				return err
+			}
 		}
+		is = *n.find(who)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return elem.New(Space, "pubsub").Add(subscription(Space, name, who, state)), nil
+	answer := elem.New(Space, "pubsub").Add(subscription(Space, name, &is))
+	if asked != nil { // XEP-0060 §6.3.7: what the options are now
+		answer.Add(elem.New(Space, "options").Add(is.Options.Form("result").Element()))
+	}
+	return answer, nil
 }
 
-func subscription(space, node string, who jid.JID, st State) *elem.Element {
+// enlist gives an address the subscription it may have. There is one for an
+// address: XEP-0060 §6.1.6 is not offered, so there are no subscription ids.
+func enlist(rq *request, w *Writing, n *Node, who jid.JID) error {
+	state, refusal := n.Subscribes(who, rq.rel)
+	if refusal != nil {
+		return refusal
+	}
+	if n.Config.NoSubscribe && who.Bare() != n.Service { // XEP-0060 §6.1.3.10
+		return unsupported("subscribe", "this node is not subscribed to")
+	}
+	switch n.Subscription(who) {
+	case Pending:
+		if state == Pending { // XEP-0060 §6.1.3.7
+			return fail("not-authorized", "pending-subscription", "the owner has not answered yet")
+		}
+	case Subscribed:
+		return nil // XEP-0060 §6.1.6: the one there is
+	}
+	if err := w.Subscribe(n, who, state); err != nil {
+		return err
+	}
+	if state == Subscribed {
+		w.join(n, who)
+	} else { // XEP-0060 §6.1.4: the owners are asked
+		w.tell(Change{Kind: Asked, Node: n, Whom: who})
+	}
+	return nil
+}
+
+func subscription(space, node string, s *Subscription) *elem.Element {
 	e := elem.New(space, "subscription")
 	if node != "" {
 		e.Set("node", node)
 	}
-	return e.Set("jid", who.String()).Set("subscription", string(st))
+	return e.Set("jid", s.JID.String()).Set("subscription", string(s.State))
 }
 
 // unsubscribe is XEP-0060 §6.2.
@@ -100,6 +130,7 @@ func (rq *request) unsubscribe() error {
 			return fail("unexpected-request", "not-subscribed", "there is no such subscription").WithType("cancel")
 		}
 		w.altered = true
+		w.tell(Change{Kind: Left, Node: n, Whom: who, State: Unsubscribed})
 		_, err = w.tx.Exec(sqlDropSub, w.service.String(), n.Name, who.String())
 		return err
 	})
@@ -120,9 +151,9 @@ func (rq *request) subscriptions() (*elem.Element, error) {
 		if only != "" && n.Name != only {
 			continue
 		}
-		for _, sub := range n.subs {
+		for _, sub := range n.Subscriptions() {
 			if sub.JID.Bare() == rq.who.Bare() {
-				out.Add(subscription(Space, n.Name, sub.JID, sub.State))
+				out.Add(subscription(Space, n.Name, &sub))
 			}
 		}
 	}

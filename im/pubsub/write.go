@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/parlance-im/parlance/im/cache"
@@ -26,8 +27,14 @@ const (
 	Configured
 	// Joined says that an entity has subscribed (XEP-0060 §6.1.7).
 	Joined
-	// Moved says that somebody else changed an entity's subscription (XEP-0060 §12.13).
+	// Moved says that somebody else changed an entity's subscription (XEP-0060 §12.14).
 	Moved
+	// Left says that an entity has unsubscribed.
+	Left
+	// Asked says that a subscription waits for an owner's approval (XEP-0060 §8.6).
+	Asked
+	// Borrowed says that a subscription ends with its holder's presence (XEP-0060 §12.5).
+	Borrowed
 )
 
 // Change is one thing a Writing did, for those who are to hear of it.
@@ -38,6 +45,12 @@ type Change struct {
 	// Whom it concerns (Joined, Moved) and the state it has now.
 	Whom  jid.JID
 	State State
+	// Until is when a lease ends, 0 if it is none (Moved).
+	Until int64
+	// To is the one owner's session that is to hear of it (Asked), zero: all of them.
+	To jid.JID
+	// Redirect is where what was here is now (Deleted), "" if it is nowhere.
+	Redirect string
 	// Quiet changes are nobody's to hear of.
 	Quiet bool
 }
@@ -116,7 +129,7 @@ func (w *Writing) touch(node string) {
 
 // Node reads a node as it is now; nil if there is none.
 func (w *Writing) Node(name string) (*Node, error) {
-	n := &Node{Service: w.service, Name: name}
+	n := &Node{Service: w.service, Name: name, now: w.st.cfg.Now}
 	var config string
 	err := w.tx.Row(sqlNode, w.service.String(), name).Scan(&config, &n.Created)
 	if errors.Is(err, store.ErrNoRows) {
@@ -128,13 +141,32 @@ func (w *Writing) Node(name string) (*Node, error) {
 	if err := json.Unmarshal([]byte(config), &n.Config); err != nil {
 		return nil, err
 	}
-	if err := w.readAffiliations(n); err != nil {
+	if err := readAffiliations(w, n); err != nil {
 		return nil, err
 	}
-	return n, w.readSubs(n)
+	if err := readSubs(w, n); err != nil {
+		return nil, err
+	}
+	return n, lapse(w, n)
 }
 
-func (w *Writing) readAffiliations(n *Node) error {
+// lapse takes away subscriptions whose lease has ended, and says so (XEP-0060 §12.19).
+func lapse(w *Writing, n *Node) error {
+	for _, s := range n.subs {
+		if !n.over(s) {
+			continue
+		}
+		w.altered = true
+		w.Move(n, s.JID, Unsubscribed)
+		if _, err := w.tx.Exec(sqlDropSub, w.service.String(), n.Name, s.JID.String()); err != nil {
+			return err
+		}
+	}
+	n.subs = slices.DeleteFunc(n.subs, n.over)
+	return nil
+}
+
+func readAffiliations(w *Writing, n *Node) error {
 	rows, err := w.tx.Query(sqlAffiliations, w.service.String(), n.Name)
 	if err != nil {
 		return err
@@ -154,22 +186,26 @@ func (w *Writing) readAffiliations(n *Node) error {
 	return rows.Err()
 }
 
-func (w *Writing) readSubs(n *Node) error {
+func readSubs(w *Writing, n *Node) error {
 	rows, err := w.tx.Query(sqlSubs, w.service.String(), n.Name)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var who, state string
-		if err := rows.Scan(&who, &state); err != nil {
+		var who, state, options string
+		if err := rows.Scan(&who, &state, &options); err != nil {
 			return err
 		}
 		j, err := jid.Parse(who)
 		if err != nil {
 			return err
 		}
-		n.subs = append(n.subs, Subscription{j, State(state)})
+		o, err := decodeOptions(options)
+		if err != nil {
+			return err
+		}
+		n.subs = append(n.subs, Subscription{j, State(state), o})
 	}
 	return rows.Err()
 }
@@ -194,7 +230,7 @@ func (w *Writing) Create(name string, c Config) (*Node, error) {
 		return nil, err
 	}
 	w.altered = true
-	return &Node{Service: w.service, Name: name, Config: c, Created: w.now}, nil
+	return &Node{Service: w.service, Name: name, Config: c, Created: w.now, now: w.st.cfg.Now}, nil
 }
 
 // Ensure is Node, made as the service configures one of that name if it is not there.
@@ -232,7 +268,7 @@ func (w *Writing) Configure(n *Node, c Config) error {
 		}
 		w.touch(n.Name)
 	} else if c.MaxItems != n.Config.MaxItems {
-		if err := w.trim(&next); err != nil {
+		if err := trim(w, &next); err != nil {
 			return err
 		}
 		w.touch(n.Name)
@@ -242,7 +278,10 @@ func (w *Writing) Configure(n *Node, c Config) error {
 }
 
 // Delete takes a node away with all that belongs to it (XEP-0060 §8.4).
-func (w *Writing) Delete(n *Node) error {
+func (w *Writing) Delete(n *Node) error { return w.Redirect(n, "") }
+
+// Redirect is Delete that says where to look instead (XEP-0060 §8.4.1).
+func (w *Writing) Redirect(n *Node, uri string) error {
 	for _, q := range []string{sqlDropItems, sqlDropAffiliations, sqlDropAllSubs, sqlDropNode} {
 		if _, err := w.tx.Exec(q, w.service.String(), n.Name); err != nil {
 			return err
@@ -250,7 +289,7 @@ func (w *Writing) Delete(n *Node) error {
 	}
 	w.altered = true
 	w.touch(n.Name)
-	w.tell(Change{Kind: Deleted, Node: n, Quiet: !n.Config.NotifyDelete})
+	w.tell(Change{Kind: Deleted, Node: n, Redirect: uri, Quiet: !n.Config.NotifyDelete})
 	return nil
 }
 
@@ -268,18 +307,26 @@ func (w *Writing) Put(n *Node, it Item) (Item, error) {
 		it.ID = freshID()
 	}
 	it.At, it.Publisher = w.now, w.By
-	if n.Config.Persist {
-		if err := w.keep(n, it); err != nil {
+	if !n.Config.Persist {
+		w.touch(n.Name)
+		w.tell(Change{Kind: Published, Node: n, Item: it})
+		return it, nil
+	}
+	if n.Config.Full == RejectNew {
+		if err := reject(w, n, it.ID); err != nil {
 			return it, err
 		}
 	}
+	if err := keep(w, n, it); err != nil {
+		return it, err
+	}
 	w.touch(n.Name)
 	w.tell(Change{Kind: Published, Node: n, Item: it})
-	return it, nil
+	return it, fit(w, n)
 }
 
 // keep writes an item and takes away what there is no more room for.
-func (w *Writing) keep(n *Node, it Item) error {
+func keep(w *Writing, n *Node, it Item) error {
 	service, l := w.service.String(), w.st.cfg.Limits
 	if n.Config.Expire > 0 {
 		if _, err := w.tx.Exec(sqlExpire, service, n.Name, w.st.since(&n.Config)); err != nil {
@@ -297,9 +344,6 @@ func (w *Writing) keep(n *Node, it Item) error {
 	if _, err := w.tx.Exec(sqlPut, service, n.Name, it.ID, it.seq, it.Publisher.String(), it.At, size, payload); err != nil {
 		return err
 	}
-	if err := w.trim(n); err != nil {
-		return err
-	}
 	var all int64
 	if err := w.tx.Row(sqlSize, service).Scan(&all); err != nil {
 		return err
@@ -310,13 +354,47 @@ func (w *Writing) keep(n *Node, it Item) error {
 	return nil
 }
 
-// trim is XEP-0060 §7.1.2.5: the oldest go first.
-func (w *Writing) trim(n *Node) error {
-	most := w.st.cfg.Limits.Items
+// most is how many items a node holds.
+func most(w *Writing, n *Node) int {
 	if n.Config.MaxItems > 0 {
-		most = min(most, n.Config.MaxItems)
+		return min(w.st.cfg.Limits.Items, n.Config.MaxItems)
 	}
-	_, err := w.tx.Exec(sqlTrim, w.service.String(), n.Name, most)
+	return w.st.cfg.Limits.Items
+}
+
+// reject is XEP-0060 §7.1.3.4: a new item, and no room for it.
+func reject(w *Writing, n *Node, id string) error {
+	ids, err := itemIDs(w.tx, n, w.st.since(&n.Config))
+	if err == nil && len(ids) >= most(w, n) && !slices.Contains(ids, id) {
+		return fail("conflict", "node-full", "this node holds as many items as it may")
+	}
+	return err
+}
+
+// fit is XEP-0060 §7.1.2.5: the oldest go first, and are said to be gone, unless
+// the node holds one item anyway (XEP-0060 §12.21): there the new one takes its place.
+func fit(w *Writing, n *Node) error {
+	most := most(w, n)
+	if most > 1 && n.Config.Full != DiscardOldest {
+		var ids []string
+		err := w.tx.Each(func(r store.RowScanner) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, sqlSurplus, w.service.String(), n.Name, most)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			w.tell(Change{Kind: Retracted, Node: n, Item: Item{ID: id, Publisher: w.By, At: w.now}, Quiet: !n.Config.NotifyRetract})
+		}
+	}
+	return trim(w, n)
+}
+
+func trim(w *Writing, n *Node) error {
+	_, err := w.tx.Exec(sqlTrim, w.service.String(), n.Name, most(w, n))
 	return err
 }
 
@@ -367,9 +445,32 @@ func (w *Writing) Affiliate(n *Node, who jid.JID, a Affiliation) error {
 	if _, err := w.tx.Exec(sqlAffiliate, w.service.String(), n.Name, bare.String(), string(a)); err != nil {
 		return err
 	}
-	if a == Outcast { // XEP-0060 §4.1: whoever is banned is no subscriber
+	for _, s := range slices.Clone(n.subs) {
+		if s.JID.Bare() != bare {
+			continue
+		}
+		switch {
+		case a == Outcast: // XEP-0060 §4.1: whoever is banned is no subscriber
+			w.Move(n, s.JID, Unsubscribed)
+		case s.State == Pending && a != PublishOnly: // XEP-0060 §8.7.4: what it waits for is granted
+			if err := w.Approve(n, s.JID); err != nil {
+				return err
+			}
+		}
+	}
+	if a == Outcast {
 		return w.Unsubscribe(n, bare)
 	}
+	return nil
+}
+
+// Approve lets a subscription that waits begin (XEP-0060 §8.6).
+func (w *Writing) Approve(n *Node, who jid.JID) error {
+	if err := w.Subscribe(n, who, Subscribed); err != nil {
+		return err
+	}
+	w.Move(n, who, Subscribed)
+	w.join(n, who)
 	return nil
 }
 
@@ -380,17 +481,18 @@ func (w *Writing) Subscribe(n *Node, who jid.JID, st State) error {
 	}
 	w.altered = true
 	_, err := w.tx.Exec(sqlAddSub, w.service.String(), n.Name, who.String(), who.Bare().String(), string(st), w.now)
-	n.subs = append(n.without(who), Subscription{who, st})
-	return err
-}
-
-func (n *Node) without(who jid.JID) (out []Subscription) {
-	for _, s := range n.subs {
-		if s.JID != who {
-			out = append(out, s)
-		}
+	if err != nil {
+		return err
 	}
-	return out
+	if s := n.find(who); s != nil {
+		s.State = st
+		return nil
+	}
+	n.subs = append(n.subs, Subscription{JID: who, State: st})
+	if n.Config.TempSub {
+		return w.SetOptions(n, who, Options{})
+	}
+	return nil
 }
 
 // Unsubscribe ends an address's subscription, with a bare one all of the entity's.
@@ -411,7 +513,11 @@ func (w *Writing) join(n *Node, whom jid.JID) {
 
 // Move tells a subscriber that its subscription has changed.
 func (w *Writing) Move(n *Node, whom jid.JID, st State) {
-	w.tell(Change{Kind: Moved, Node: n, Whom: whom, State: st})
+	c := Change{Kind: Moved, Node: n, Whom: whom, State: st}
+	if s := n.find(whom); s != nil && st == Subscribed {
+		c.Until = s.Options.Until
+	}
+	w.tell(c)
 }
 
 // freshID is an item id nobody else has.

@@ -37,13 +37,13 @@ func (rs desk) adminGet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			if !ok || want == NoRole {
 				return fail("bad-request", "there is no such role")
 			}
-			return rule{r}.listRole(r.person(q.From.Bare()), want, out)
+			return rule{r}.listRole(rs.person(r, q), want, out)
 		}
 		want, ok := parseAffiliation(aff)
 		if !ok || want == None {
 			return fail("bad-request", "there is no list of this affiliation")
 		}
-		return rule{r}.listAffiliation(r.person(q.From.Bare()), want, out)
+		return rule{r}.listAffiliation(rs.person(r, q), want, out)
 	})
 }
 
@@ -101,7 +101,7 @@ func compare(a, b jid.JID) int {
 }
 
 // nickOf is an account's nickname: the one it has reserved, or the one it has now.
-func (r *room) nickOf(j jid.JID, g grant) string {
+func (r rule) nickOf(j jid.JID, g grant) string {
 	if g.nick != "" {
 		return g.nick
 	}
@@ -198,8 +198,8 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("bad-request", "a request changes between one and 200 items")
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
-		by := r.person(q.From.Bare())
-		actor := why{nick: r.nickOf(q.From.Bare(), grant{})}
+		by := rs.person(r, q)
+		actor := why{nick: rule{r}.nickOf(q.From.Bare(), grant{})}
 		next, reasons := map[jid.JID]grant{}, map[jid.JID]why{}
 		var turns []wanted
 		for _, c := range q.Payload.Children {
@@ -223,9 +223,14 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			}
 			reasons[w.who] = why{nick: actor.nick, reason: w.reason}
 		}
+		fresh := rule{r}.newMembers(next)
 		p, err := rule{r}.regrant(next, reasons, codeAffiliation)
-		if err != nil || len(turns) == 0 {
-			return p, err
+		if err != nil {
+			return nil, err
+		}
+		p.after = rule{r}.calling(ctx, q.From, fresh)
+		if len(turns) == 0 {
+			return p, nil
 		}
 		grants := p.apply
 		p.apply = func(r *room) {
@@ -236,6 +241,17 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		}
 		return p, nil
 	})
+}
+
+// newMembers are those of a change who were not affiliated before.
+func (r rule) newMembers(next map[jid.JID]grant) (out []jid.JID) {
+	for j, g := range next {
+		if g.affiliation == Member && r.affiliationOf(j) == None {
+			out = append(out, j)
+		}
+	}
+	slices.SortFunc(out, compare)
+	return out
 }
 
 // want checks one change of an affiliation and adds it to what will be.
@@ -292,7 +308,12 @@ func (r rule) regrant(next map[jid.JID]grant, reasons map[jid.JID]why, code stri
 
 // regranted makes new grants hold and tells who is there what that means.
 func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code string) {
+	was := map[jid.JID]Affiliation{}
 	for j, g := range next {
+		was[j] = None
+		if old, ok := r.grants[j]; ok {
+			was[j] = old.affiliation
+		}
 		if g.affiliation == None && g.nick == "" {
 			delete(r.grants, j)
 			continue
@@ -305,16 +326,21 @@ func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code st
 	}
 	here := map[jid.JID]bool{}
 	for _, o := range slices.Clone(r.people) {
-		here[o.bare] = true
 		w, named := reasons[o.bare]
 		if !named {
 			w = reasons[o.bare.DomainJID()]
 		}
+		if g, changed := next[o.bare]; changed && !here[o.bare] {
+			w.step = tally(r).step(o.bare, was[o.bare], g.affiliation)
+		}
+		here[o.bare] = true
 		r.regrade(o, w, code)
 	}
-	for j := range next {
+	for _, j := range slices.SortedFunc(maps.Keys(next), compare) {
 		if !here[j] {
-			r.aside(j, reasons[j])
+			w := reasons[j]
+			w.step = tally(r).step(j, was[j], next[j].affiliation)
+			r.aside(j, w)
 		}
 	}
 }
@@ -347,10 +373,19 @@ func (r rule) regrade(o *occupant, w why, code string) {
 // (XEP-0045 §10.3): those who may know addresses.
 func (r rule) aside(j jid.JID, w why) {
 	it := elem.New(spaceUser, "item", "affiliation", r.affiliationOf(j).String(), "role", NoRole.String(), "jid", j.String())
-	f := r.note(userX(nil, w.addTo(it)), "")
+	x := userX(nil, w.addTo(it))
+	plain := r.note(x, "")
+	tagged := plain
+	if w.step.until != "" {
+		tagged = r.note(x.Add(mav(w.step.since, w.step.until)), "") // XEP-0463 §5.2.2
+	}
 	for _, t := range r.crowd {
-		if r.sees(t.o.role) {
-			r.push(t.s, f)
+		switch {
+		case !r.sees(t.o.role):
+		case t.versions:
+			r.push(t.s, tagged)
+		default:
+			r.push(t.s, plain)
 		}
 	}
 }

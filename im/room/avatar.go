@@ -42,7 +42,7 @@ func (rs desk) avatarSet(ctx context.Context, q *im.IQ) error {
 		return fail("not-acceptable", "this card is too large")
 	}
 	return rs.changing(ctx, q, func(r *room) (*plan, error) {
-		if err := (rule{r}).ownerOnly(q); err != nil {
+		if err := rs.ownerOnly(r, q); err != nil {
 			return nil, err
 		}
 		p := &plan{apply: func(r *room) {

@@ -16,8 +16,8 @@ import (
 // features are those of every room; the service has the first ones too.
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
-	roomFeatures = []string{archive.Space, archive.Space + "#extended", "urn:xmpp:sid:0", spaceModerate, spaceRetract,
-		spaceRetract + "#tombstone", spaceSelfPing, spaceRegister, formRegister, formRequest, formConfig, formInfo}
+	roomFeatures = []string{archive.Space, archive.Space + "#extended", archive.SpaceText, "urn:xmpp:sid:0", spaceModerate, spaceRetract,
+		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceVersions, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 
 // serviceInfo is XEP-0045 §6.2.
@@ -25,8 +25,8 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 	if q.Payload.Attr("node") != "" {
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
-	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
+	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.live.Load().Name}}}
+	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", spaceUnique, rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
 
@@ -49,7 +49,7 @@ func (rs desk) serviceItems(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if set.Max >= 0 {
 		n = min(n, set.Max)
 	}
-	list, err := listed(ctx, rs.DB, set.After, n+1)
+	list, err := listed(ctx, rs.DB, rs.Service, set.After, n+1)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,17 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 			if nick := matching(r.grants, q.From.Bare()).nick; nick != "" {
 				out.Add(elem.New(disco.InfoSpace, "identity", "category", "conference", "type", "text", "name", nick))
 			}
+		case spaceCommands:
+			out = disco.Info{Identities: []disco.Identity{{Category: "automation", Type: "command-list"}}, Features: []string{disco.ItemsSpace}}.Element(node)
+		case nodeTraffic:
+			return fail("service-unavailable", "nothing is left out") // XEP-0045 §18.1.1
 		default:
-			return fail("item-not-found", "there is no such node")
+			c, ok := findCommand(node)
+			if !ok {
+				return fail("item-not-found", "there is no such node")
+			}
+			out = disco.Info{Identities: []disco.Identity{{Category: "automation", Type: "command-node", Name: c.title}},
+				Features: []string{spaceCommands, form.Space}}.Element(node)
 		}
 		return nil
 	})
@@ -94,10 +103,7 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 }
 
 func (r rule) info(from jid.JID) disco.Info {
-	name := r.cfg.Name
-	if name == "" {
-		name = r.at.Local()
-	}
+	name := r.shownName(r.mayRead(from) == nil)
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: name}}}
 	i.Features = append(append(i.Features, bothFeatures...), roomFeatures...)
 	// XEP-0045 §16.3.
@@ -137,6 +143,9 @@ func (r rule) infoForm(from jid.JID) *form.Form {
 	if r.cfg.NonAnonymous {
 		f.Add("jid-multi", "muc#roominfo_contactjid", "Owners", r.named(Owner)...)
 	}
+	if h := r.hats.hash(); h != "" {
+		f.Add("text-single", "hats#hash", "Hats hash", h) // XEP-0317 §2
+	}
 	if hashes := avatarHashes(r.vcard); len(hashes) > 0 {
 		f.Add("text-multi", "muc#roominfo_avatarhash", "Avatar hash", hashes...) // XEP-0486 §3.3
 	}
@@ -156,14 +165,22 @@ func (s *subject) text() string {
 	return e.ChildText("subject")
 }
 
-// roomItems is XEP-0045 §6.5: who is here, for who is here.
+// roomItems is XEP-0045 §6.5: who is here, for who is here or could come in and see.
 func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	if q.Payload.Attr("node") != "" {
+	out := elem.New(disco.ItemsSpace, "query")
+	switch node := q.Payload.Attr("node"); node {
+	case "":
+	case spaceCommands:
+		out.Set("node", node)
+		return out, rs.inRoom(ctx, q, func(r *room) error {
+			rule{r}.commandItems(rs.person(r, q), out)
+			return nil
+		})
+	default:
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	out := elem.New(disco.ItemsSpace, "query")
 	return out, rs.inRoom(ctx, q, func(r *room) error {
-		if r.seats[q.Session] == nil {
+		if r.seats[q.Session] == nil && r.mayRead(q.From) != nil {
 			return nil
 		}
 		for _, o := range r.people {

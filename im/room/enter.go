@@ -28,8 +28,8 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			}
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
-		return rs.arrive(ctx, s, st)
-	case stanza.Unavailable:
+		return usher{rs}.arrive(ctx, s, st)
+	case stanza.Unavailable, stanza.Error_:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
 		// XEP-0045 §18.2.2: a room has no roster; being in it is the subscription.
@@ -40,13 +40,28 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 
 // arrive takes available presence to an occupant's address: somebody enters,
 // comes back, changes nickname or shows something else.
-func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	a, err := newArrival(s, st)
 	if err != nil {
 		return err
 	}
-	bare := st.To.Bare()
-	return rs.with(ctx, bare, func(r *room) error {
+	if a.x != nil {
+		if a.makes, err = (clerk{rs.Rooms}).makes(ctx, s.JID().Bare()); err != nil {
+			return err
+		}
+	}
+	err = rs.come(ctx, s, st, a)
+	if err == nil || a.x == nil || rs.Admin == nil {
+		return err
+	}
+	if a.boss, _ = rs.Admin(ctx, s.JID().Bare()); a.boss {
+		return rs.come(ctx, s, st, a)
+	}
+	return err
+}
+
+func (rs usher) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
 		case t == nil && a.x == nil:
@@ -54,6 +69,8 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 			// that he is not.
 			r.push(s, stray(st.To))
 			return nil
+		case t == nil && rs.stop.Load():
+			return fail("service-unavailable", "the server is stopping").WithType("wait")
 		case t == nil:
 			return door{r}.enter(a)
 		case t.o.key != a.key || t.o.nick != a.nick:
@@ -73,7 +90,9 @@ type arrival struct {
 	id        string
 	nick, key string
 	asked     string         // the nickname as written
+	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
+	makes     bool           // may make rooms
 }
 
 func newArrival(s *session.Session, st *stanza.Stanza) (*arrival, error) {
@@ -108,7 +127,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create {
+		if !a.makes && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -130,6 +149,9 @@ func (r door) enter(a *arrival) error {
 		aff := r.affiliationOf(bare)
 		o = &occupant{nick: a.nick, key: a.key, at: at, bare: bare, id: r.home.occupantID(r.at, bare),
 			affiliation: aff, role: initialRole(aff, &r.cfg)}
+		if a.boss {
+			o.affiliation, o.role = max(aff, None), Moderator
+		}
 	}
 	a.presence.From = o.at
 	others := slices.Clone(r.people)
@@ -173,15 +195,22 @@ func (r door) lapse(created bool) {
 // found makes a room, locked until its owner has configured it (XEP-0045 §10.1.1).
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
-	r.cfg = r.home.Settings.Default
+	r.cfg = r.home.live.Load().Default
+	if (clerk{r.home}).redeem(r.at.Local(), owner) {
+		r.cfg = r.cfg.grouped()
+	}
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
-	r.subject, r.vcard, r.past = subject{}, nil, past{upto: r.past.upto}
+	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
+	r.versions = versions{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
 func (r door) admit(a *arrival, bare jid.JID) error {
 	aff := r.affiliationOf(bare)
+	if a.boss {
+		aff = Owner
+	}
 	switch {
 	case r.state == locked && aff != Owner:
 		return errNoRoom() // XEP-0045 §7.2.10
@@ -189,7 +218,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 		return errForbidden("you are banned from this room")
 	case r.cfg.MembersOnly && aff < Member:
 		return fail("registration-required", "only members may enter this room")
-	case r.cfg.PasswordRequired && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
+	case r.cfg.PasswordRequired && !a.boss && !samePassword(a.x.Child(spaceMUC, "password"), r.cfg.Password):
 		return fail("not-authorized", "this room needs a password")
 	}
 	if err := r.mayBe(a.key, bare); err != nil {
@@ -206,7 +235,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 
 // most is how many may be in the room when somebody of an affiliation enters.
 func (r door) most(aff Affiliation) int {
-	n := r.home.Settings.Most
+	n := r.home.live.Load().Most
 	if r.cfg.MaxUsers > 0 {
 		n = min(n, r.cfg.MaxUsers)
 	}
@@ -237,12 +266,13 @@ func (r door) mayBe(key string, bare jid.JID) error {
 func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	o := t.o
 	real := r.sees(o.role)
+	r.catchUp(t, a)
 	for _, other := range others {
 		if other != o && len(other.seats) > 0 && !r.cfg.silent(other.role) {
 			r.push(t.s, r.shown(other, real))
 		}
 	}
-	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID()}
+	n := &notice{st: t.presence, o: o, role: o.role, real: t.s.JID(), hats: r.hats}
 	if r.cfg.NonAnonymous {
 		n.own = append(n.own, codeNonAnonymous) // XEP-0045 §7.2.3
 	}
@@ -253,9 +283,14 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	if a.asked != o.nick {
 		n.own = append(n.own, codeNickChanged) // XEP-0045 §7.2.2
 	}
+	if t.versions {
+		n.version = tally(r).version()
+	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {
-		r.push(t.s, m.frame)
+		if t.hearsThen(&m) {
+			r.push(t.s, m.frame)
+		}
 	}
 	r.push(t.s, r.subjectFrame())
 }
@@ -299,7 +334,10 @@ func (r door) update(t *seat, a *arrival) error {
 	t.presence = a.presence
 	// The newest presence is what the occupant shows.
 	o.seats = append(without1(o.seats, t), t)
-	r.announce(o, why{})
+	o.shown = [2]*session.Frame{}
+	n := r.now(o)
+	n.asker, n.id = t.s, a.id
+	r.tell(n)
 	return nil
 }
 
@@ -318,6 +356,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	n := r.now(o)
 	n.st, n.nick, n.codes = leaving(o, nil), a.nick, []string{codeNewNick}
+	n.asker, n.id = t.s, a.id
 	r.tell(n)
 	delete(r.nicks, o.key)
 	o.nick, o.key, o.at = a.nick, a.key, at
@@ -332,6 +371,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	o.shown = [2]*session.Frame{}
 	n = r.now(o)
+	n.asker, n.id = t.s, a.id
 	if a.asked != a.nick {
 		n.own = []string{codeNickChanged}
 	}

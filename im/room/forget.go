@@ -16,6 +16,11 @@ type Accounts interface {
 // Forget removes an account's affiliations and nicknames with the account: who
 // gets its name later is somebody else. What it said stays in the record.
 func Forget(tx *store.Tx, who jid.JID) error {
+	for _, q := range []string{sqlForgetAsks, sqlForgetHat} {
+		if _, err := tx.Exec(q, who.String()); err != nil {
+			return err
+		}
+	}
 	_, err := tx.Exec(sqlForget, who.String())
 	return err
 }
@@ -37,7 +42,14 @@ func (rs *Rooms) Drop(ctx context.Context, who jid.JID, accounts Accounts) {
 			grants := maps.Clone(r.grants) // a change under way may be reading the old one
 			delete(grants, who)
 			r.grants = grants
+			r.versions = versions{} // nobody was told: who asks gets all
 			r.reserve()
+		}
+		delete(r.requests, who)
+		if _, wears := r.hats.worn[who]; wears {
+			worn := maps.Clone(r.hats.worn)
+			delete(worn, who)
+			r.hats.worn = worn
 		}
 		r.mu.Unlock()
 	}

@@ -44,10 +44,11 @@ func flag(b bool) string {
 }
 
 var (
-	whoisOptions = []option{{"moderators", "Moderators only"}, {"anyone", "Anyone"}}
-	pmOptions    = []option{{pmAnyone, "Anyone"}, {pmParticipants, "Anyone with voice"}, {pmModerators, "Moderators only"}, {pmNone, "Nobody"}}
-	roleOptions  = []option{{"moderator", "Moderator"}, {"participant", "Participant"}, {"visitor", "Visitor"}}
-	maxOptions   = []option{{"10", "10"}, {"20", "20"}, {"30", "30"}, {"50", "50"}, {"100", "100"}, {"500", "500"}, {"none", "None"}}
+	whoisOptions    = []option{{"moderators", "Moderators only"}, {"anyone", "Anyone"}}
+	pmOptions       = []option{{pmAnyone, "Anyone"}, {pmParticipants, "Anyone with voice"}, {pmModerators, "Moderators only"}, {pmNone, "Nobody"}}
+	roleOptions     = []option{{"moderator", "Moderator"}, {"participant", "Participant"}, {"visitor", "Visitor"}}
+	registerOptions = []option{{registerOpen, "Everybody, if the room is open"}, {registerApprove, "Whom an admin approves"}, {registerNobody, "Nobody"}}
+	maxOptions      = []option{{"10", "10"}, {"20", "20"}, {"30", "30"}, {"50", "50"}, {"100", "100"}, {"500", "500"}, {"none", "None"}}
 )
 
 // form is the configuration form of XEP-0045 §10.2.
@@ -87,6 +88,7 @@ func (c *Config) form(room jid.JID, owners, admins []string) *elem.Element {
 		field("list-multi", "muc#roomconfig_getmemberlist", "Who may read the list of members", roleOptions, roleNames(c.MemberListRoles)...),
 		field("text-single", "muc#maxhistoryfetch", "Messages shown to who enters", nil, strconv.Itoa(c.History)),
 		slow,
+		field("list-single", fieldRegister, "Who may register as a member", registerOptions, c.registration()),
 		field("jid-multi", "muc#roomconfig_roomadmins", "All admins", nil, admins...),
 		field("jid-multi", "muc#roomconfig_roomowners", "All owners", nil, owners...))
 }
@@ -96,6 +98,13 @@ func (c *Config) pm() string {
 		return pmAnyone
 	}
 	return c.PrivateMessages
+}
+
+func (c *Config) registration() string {
+	if c.Registration == "" {
+		return registerOpen
+	}
+	return c.Registration
 }
 
 func roleNames(bits uint8) (out []string) {
@@ -164,6 +173,8 @@ func (c *Config) set(fd *form.Field, history int) error {
 		c.Password = v
 	case "muc#roomconfig_whois":
 		return oneOf(v, whoisOptions, func() { c.NonAnonymous = v == "anyone" })
+	case fieldRegister:
+		return oneOf(v, registerOptions, func() { c.Registration = v })
 	case "muc#roomconfig_allowpm":
 		return oneOf(v, pmOptions, func() { c.PrivateMessages = v })
 	case "muc#roomconfig_presencebroadcast":

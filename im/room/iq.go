@@ -14,7 +14,7 @@ import (
 // for its owner only (XEP-0045 §7.2.10).
 func (rs desk) inRoom(ctx context.Context, q *im.IQ, fn func(*room) error) error {
 	return rs.with(ctx, q.To, func(r *room) error {
-		if err := r.exists(q); err != nil {
+		if err := rs.exists(r, q); err != nil {
 			return err
 		}
 		return fn(r)
@@ -24,15 +24,15 @@ func (rs desk) inRoom(ctx context.Context, q *im.IQ, fn func(*room) error) error
 // changing is inRoom for a durable change.
 func (rs desk) changing(ctx context.Context, q *im.IQ, prepare func(*room) (*plan, error)) error {
 	return rs.change(ctx, q.To, func(r *room) (*plan, error) {
-		if err := r.exists(q); err != nil {
+		if err := rs.exists(r, q); err != nil {
 			return nil, err
 		}
 		return prepare(r)
 	})
 }
 
-func (r *room) exists(q *im.IQ) error {
-	if r.state == void || r.state == locked && r.affiliationOf(q.From.Bare()) != Owner {
+func (rs desk) exists(r *room, q *im.IQ) error {
+	if r.state == void || r.state == locked && rs.person(r, q).affiliation != Owner {
 		return errNoRoom()
 	}
 	return nil
@@ -41,9 +41,40 @@ func (r *room) exists(q *im.IQ) error {
 // IQ answers a request to the service or to a room.
 func (rs *Rooms) IQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	if q.To.IsDomain() {
-		return desk{rs}.serviceIQ(ctx, q)
+		return desk{rs, false}.serviceIQ(ctx, q)
 	}
-	return desk{rs}.roomIQ(ctx, q)
+	boss, err := clerk{rs}.administers(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return desk{rs, boss}.roomIQ(ctx, q)
+}
+
+// administers says whether a request that takes an affiliation is of somebody
+// who administers the service.
+func (rs clerk) administers(ctx context.Context, q *im.IQ) (bool, error) {
+	if rs.Admin == nil {
+		return false, nil
+	}
+	switch q.Payload.Space {
+	case spaceAdmin, spaceOwner, spaceModerate, spaceCommands:
+	case spaceVCard:
+		if q.Type == stanza.Get {
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	return rs.Admin(ctx, q.From.Bare())
+}
+
+// person is what somebody may as who he is in the room; whoever administers the
+// service may what an owner may.
+func (rs desk) person(r *room, q *im.IQ) who {
+	if rs.boss {
+		return who{Moderator, Owner}
+	}
+	return r.person(q.From.Bare())
 }
 
 func (rs desk) roomIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
@@ -74,6 +105,10 @@ func (rs desk) roomIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.registerSet(ctx, q)
 	case elem.Name{Space: archive.Space, Local: "query"}, elem.Name{Space: archive.Space, Local: "metadata"}:
 		return rs.archive(ctx, q)
+	case elem.Name{Space: spaceCommands, Local: "command"}:
+		if !get {
+			return rs.command(ctx, q)
+		}
 	case elem.Name{Space: spaceModerate, Local: "moderate"}:
 		if !get {
 			return nil, rs.moderate(ctx, q)
@@ -102,6 +137,8 @@ func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.serviceItems(ctx, q)
 	case elem.Name{Space: spaceSearch, Local: "search"}:
 		return rs.search(ctx, q)
+	case elem.Name{Space: spaceUnique, Local: "unique"}:
+		return clerk{rs.Rooms}.name(ctx, q)
 	case elem.Name{Space: spacePing, Local: "ping"}:
 		return nil, nil
 	}

@@ -14,11 +14,22 @@ import (
 var stamp = archive.Stamp
 
 // depart is XEP-0045 §7.14. Who is not in the room is not answered (XEP-0045 §17.3).
+//
+// A session also leaves by saying that the room's presence does not reach it (XEP-0045
+// §18.1.2); other errors are its client's own affair. The others then see that it was no
+// wish of anybody's (XEP-0045 §11.1).
 func (rs *Rooms) depart(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+	said, codes := without(st, roomOnly), []string(nil)
+	if st.Type == stanza.Error_ {
+		if c := bounce(st); c != "" && !slices.Contains(unreachable, c) {
+			return nil
+		}
+		said, codes = nil, []string{codeTechnical}
+	}
 	var left bool
 	rs.peek(st.To.Bare(), func(r *room) {
 		if t := r.seats[s]; t != nil {
-			r.part(t, without(st, roomOnly), nil)
+			r.part(t, said, codes)
 			left = true
 		}
 	})
@@ -26,6 +37,29 @@ func (rs *Rooms) depart(ctx context.Context, s *session.Session, st *stanza.Stan
 		return rs.emptied(ctx, st.To.Bare())
 	}
 	return nil
+}
+
+// unreachable are the conditions that say that a stanza of the room did not reach
+// an occupant.
+var unreachable = []string{"gone", "item-not-found", "recipient-unavailable", "redirect",
+	"remote-server-not-found", "remote-server-timeout"}
+
+// bounce is what an error says (RFC 6120 §8.3.3); "" if it says nothing.
+func bounce(st *stanza.Stanza) string {
+	k, ok := st.Child(stanza.Space, "error")
+	if !ok {
+		return ""
+	}
+	e, err := st.Element(k)
+	if err != nil {
+		return ""
+	}
+	for _, c := range e.Children {
+		if c.Space == stanza.ErrorSpace && c.Local != "text" {
+			return c.Local
+		}
+	}
+	return ""
 }
 
 // Unavailable takes a session out of all its rooms: it has said that it is
@@ -57,7 +91,11 @@ func (r *room) part(t *seat, st *stanza.Stanza, codes []string) {
 	n := &notice{st: leaving(o, st), o: o, role: NoRole, real: t.s.JID(), codes: codes}
 	last := r.rise(t)
 	// XEP-0045 §7.14: who leaves hears of it first.
-	r.push(t.s, n.frame(r.sees(o.role), true, ""))
+	id := ""
+	if st != nil {
+		id = st.ID
+	}
+	r.push(t.s, n.frame(r.sees(o.role), true, id))
 	if last {
 		r.tell(n)
 		return
@@ -97,6 +135,7 @@ func (r *room) expel(o *occupant, w why, codes ...string) {
 	n.real = o.seats[len(o.seats)-1].s.JID()
 	for _, t := range slices.Clone(o.seats) {
 		r.rise(t)
+		n.tagged = t.versions
 		r.push(t.s, n.frame(r.sees(o.role), true, ""))
 	}
 	r.tell(n)

@@ -85,25 +85,37 @@ func (r talk) invite(t *seat, s *session.Session, st *stanza.Stanza, c *elem.Ele
 	return m, nil
 }
 
-// Admit makes a member of whom an invitation to a members-only room is for
-// (XEP-0045 §7.8.2, §9.5).
-func (rs *Rooms) Admit(ctx context.Context, m *Message) error {
-	if m.admits.IsZero() {
+// Admit makes members of those whom invitations to a members-only room are for
+// (XEP-0045 §7.8.2, §9.5), all of them or none.
+func (rs *Rooms) Admit(ctx context.Context, msgs []*Message) error {
+	var all []*Message
+	for _, m := range msgs {
+		if !m.admits.IsZero() {
+			all = append(all, m)
+		}
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	return rs.change(ctx, m.room, func(r *room) (*plan, error) {
-		if r.state == void || r.since != m.since {
+	return rs.change(ctx, all[0].room, func(r *room) (*plan, error) {
+		if r.state == void || r.since != all[0].since {
 			return nil, errNoRoom()
 		}
-		g, ok := r.grants[m.admits]
-		if !ok {
-			g = grant{affiliation: None}
+		next := map[jid.JID]grant{}
+		for _, m := range all {
+			g, ok := r.grants[m.admits]
+			if !ok {
+				g = grant{affiliation: None}
+			}
+			if g.affiliation == None {
+				g.affiliation = Member
+				next[m.admits] = g
+			}
 		}
-		if g.affiliation != None {
+		if len(next) == 0 {
 			return nil, nil
 		}
-		g.affiliation = Member
-		return rule{r}.regrant(map[jid.JID]grant{m.admits: g}, nil, codeAffiliation)
+		return rule{r}.regrant(next, nil, codeAffiliation)
 	})
 }
 

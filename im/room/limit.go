@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parlance-im/parlance/xmpp/form"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -70,6 +71,13 @@ func invitations(st *stanza.Stanza) (n int) {
 		case k.Local != "x":
 		case k.Space == spaceDirect:
 			n++
+		case k.Space == form.Space:
+			// XEP-0045 §9.9: a request to a room's admins.
+			if x, err := st.Element(k); err == nil {
+				if f := form.Read(x); f != nil && f.Type == "form" && f.Kind() == formRegister {
+					n++
+				}
+			}
 		case k.Space == spaceUser:
 			x, err := st.Element(k)
 			if err != nil {

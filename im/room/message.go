@@ -47,7 +47,11 @@ type Message struct {
 	since    session.Pos // of the room it was said in
 	grant    bool        // an approval says yes
 	admits   jid.JID     // who is invited becomes a member
+	asked    bool        // the room says it itself: nobody has judged it yet
 }
+
+// Asked says that a letter was not judged when it came in, for it did not.
+func (m *Message) Asked() bool { return m.asked }
 
 // Letter says that it goes to an account by the ordinary way.
 func (m *Message) Letter() bool { return m.kind == letter }
@@ -75,18 +79,33 @@ func (m *Message) write(tx *store.Tx, pos session.Pos, at time.Time) error {
 	return err
 }
 
+// Sent is what is known of a message beside what it says.
+type Sent struct {
+	Sending archive.Sending // zero without an origin-id (XEP-0359)
+	Again   bool            // it is in the archive already
+}
+
+// spoken is an account's last message.
+type spoken struct {
+	at   time.Time
+	sent archive.Sending
+}
+
 // Plan says what becomes of a message of one of our sessions to a room or an
 // occupant: several messages for several invitations, none for what is dropped.
 // A *stanza.Error goes back to the sender.
-func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza) (out []*Message, err error) {
+func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza, sent Sent) (out []*Message, err error) {
 	if st.To.Local() == "" {
 		if st.Type == stanza.Error_ {
 			return nil, nil
 		}
 		return nil, fail("service-unavailable", "the service itself takes no messages")
 	}
+	if done, err := (clerk{rs}).approves(ctx, s, st); done {
+		return nil, err
+	}
 	err = rs.with(ctx, st.To.Bare(), func(r *room) error {
-		out, err = talk{r}.plan(s, st)
+		out, err = talk{r}.plan(s, st, sent)
 		return err
 	})
 	if st.Type == stanza.Error_ {
@@ -95,7 +114,7 @@ func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza
 	return out, err
 }
 
-func (r talk) plan(s *session.Session, st *stanza.Stanza) ([]*Message, error) {
+func (r talk) plan(s *session.Session, st *stanza.Stanza, sent Sent) ([]*Message, error) {
 	t := r.seats[s]
 	switch {
 	case r.state == void, r.state == locked && t == nil:
@@ -105,7 +124,7 @@ func (r talk) plan(s *session.Session, st *stanza.Stanza) ([]*Message, error) {
 	case st.Type == stanza.Error_:
 		return nil, nil
 	case st.Type == stanza.Groupchat:
-		return one(r.speak(t, s, st))
+		return one(r.speak(t, s, st, sent))
 	case st.Has(spaceUser, "x"):
 		return r.letters(t, s, st)
 	case st.Has("jabber:x:data", "x"):
@@ -129,7 +148,7 @@ func (r talk) message(k kind, s *session.Session, st *stanza.Stanza) *Message {
 }
 
 // speak is XEP-0045 §7.4 and §8.1.
-func (r talk) speak(t *seat, s *session.Session, st *stanza.Stanza) (*Message, error) {
+func (r talk) speak(t *seat, s *session.Session, st *stanza.Stanza, sent Sent) (*Message, error) {
 	if t == nil {
 		return nil, errOutside()
 	}
@@ -141,7 +160,7 @@ func (r talk) speak(t *seat, s *session.Session, st *stanza.Stanza) (*Message, e
 	case t.o.role < Participant:
 		return nil, errForbidden("you have no voice in this room; ask its moderators for it")
 	}
-	if err := r.slow(t.o, st); err != nil {
+	if err := r.slow(t.o, st, sent); err != nil {
 		return nil, err
 	}
 	m.Out = without(st, roomOnly)
@@ -156,23 +175,27 @@ func (r talk) speak(t *seat, s *session.Session, st *stanza.Stanza) (*Message, e
 	return m, nil
 }
 
-// slow is XEP-0500 §6: one judgement per account, not per session.
-func (r talk) slow(o *occupant, st *stanza.Stanza) error {
-	if r.cfg.SlowMode == 0 || o.affiliation >= Admin || !st.Has(stanza.Space, "body") {
+// slow is XEP-0500 §6: one judgement per account, not per session. What is sent
+// again passes: it is on its way, or kept, and was judged then.
+func (r talk) slow(o *occupant, st *stanza.Stanza, sent Sent) error {
+	if r.cfg.SlowMode == 0 || sent.Again || o.affiliation >= Admin || !st.Has(stanza.Space, "body") {
 		return nil
 	}
 	now, wait := r.home.Now(), time.Duration(r.cfg.SlowMode)*time.Second
-	if last, ok := r.spoke[o.bare]; ok && now.Sub(last) < wait {
+	if last, ok := r.spoke[o.bare]; ok && now.Sub(last.at) < wait {
+		if last.sent == sent.Sending && !sent.Sending.IsZero() {
+			return nil
+		}
 		return fail("policy-violation", "slow mode: wait "+wait.String()+" between two messages").WithType("wait")
 	}
 	if len(r.spoke) > 2*len(r.people)+64 {
-		for who, at := range r.spoke {
-			if now.Sub(at) >= wait {
+		for who, last := range r.spoke {
+			if now.Sub(last.at) >= wait {
 				delete(r.spoke, who)
 			}
 		}
 	}
-	r.spoke[o.bare] = now
+	r.spoke[o.bare] = spoken{now, sent.Sending}
 	return nil
 }
 
@@ -268,10 +291,12 @@ func (r talk) say(m *Message, pos session.Pos, at time.Time, again bool) {
 		r.subject = subject{content: st.Content, by: st.From.String(), at: at}
 	case shown:
 		k := archive.Kept{Pos: pos, At: at, Stanza: st.AppendTo(make([]byte, 0, st.Size()))}
-		r.past.add(newMoment(r.at, &k), r.home.Settings.History)
+		r.past.add(newMoment(r.at, &k, r.affiliationOf(m.Sender) == Owner && st.Has("urn:xmpp:delay", "delay")), r.home.live.Load().History)
 	}
 	for _, t := range r.crowd {
-		r.push(t.s, f)
+		if t.hears(st.From) {
+			r.push(t.s, f)
+		}
 	}
 }
 

@@ -33,8 +33,8 @@ func (r *room) tellCodes(codes ...string) {
 }
 
 // ownerOnly is XEP-0045 §10.2.
-func (r rule) ownerOnly(q *im.IQ) error {
-	if r.affiliationOf(q.From.Bare()) != Owner {
+func (rs desk) ownerOnly(r *room, q *im.IQ) error {
+	if rs.person(r, q).affiliation != Owner {
 		return errForbidden("only an owner of the room does this")
 	}
 	return nil
@@ -44,7 +44,7 @@ func (r rule) ownerOnly(q *im.IQ) error {
 func (rs desk) ownerGet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	out := elem.New(spaceOwner, "query")
 	return out, rs.inRoom(ctx, q, func(r *room) error {
-		if err := (rule{r}).ownerOnly(q); err != nil {
+		if err := rs.ownerOnly(r, q); err != nil {
 			return err
 		}
 		out.Add(r.cfg.form(r.at, rule{r}.named(Owner), rule{r}.named(Admin)))
@@ -76,7 +76,7 @@ func (rs desk) ownerSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("bad-request", "this is another form")
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
-		if err := (rule{r}).ownerOnly(q); err != nil {
+		if err := rs.ownerOnly(r, q); err != nil {
 			return nil, err
 		}
 		if f.Type == "cancel" {
@@ -86,7 +86,7 @@ func (rs desk) ownerSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			}
 			return nil, nil
 		}
-		cfg, l, err := r.cfg.submitted(f, rs.Settings.History)
+		cfg, l, err := r.cfg.submitted(f, rs.live.Load().History)
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +206,7 @@ func (rs desk) destroy(ctx context.Context, q *im.IQ, d *elem.Element) error {
 	}
 	copyParts(out, &elem.Element{Name: elem.Name{Space: spaceUser}, Children: recast(d.Children)}, "reason", "password")
 	return rs.changing(ctx, q, func(r *room) (*plan, error) {
-		if err := (rule{r}).ownerOnly(q); err != nil {
+		if err := rs.ownerOnly(r, q); err != nil {
 			return nil, err
 		}
 		p := &plan{apply: func(r *room) { r.ruin(out) }, closing: true}

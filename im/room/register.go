@@ -29,9 +29,13 @@ func (rs desk) registerGet(ctx context.Context, q *im.IQ) (*elem.Element, error)
 	})
 }
 
-// mayRegister says who may: members anywhere, everybody else in an open room.
+// mayRegister says who may: members anywhere; others in an open room, or where an
+// admin is asked (XEP-0045 §7.10).
 func (r rule) mayRegister(g grant) error {
-	if g.affiliation == Outcast || g.affiliation < Member && r.cfg.MembersOnly {
+	switch {
+	case g.affiliation >= Member:
+		return nil
+	case g.affiliation == Outcast, r.cfg.Registration == registerNobody, r.cfg.MembersOnly && r.cfg.Registration != registerApprove:
 		return fail("not-allowed", "only an admin of this room makes members")
 	}
 	return nil
@@ -58,6 +62,9 @@ func (rs desk) registerSet(ctx context.Context, q *im.IQ) (*elem.Element, error)
 			if g.affiliation == Member {
 				g.affiliation = None
 			}
+			if _, waits := r.requests[me]; waits {
+				return rule{r}.settle(ctx, q.From, me, "", false)
+			}
 			return rule{r}.regrant(map[jid.JID]grant{me: g}, nil, codeAffiliation)
 		}
 		_, key, err := jid.Nickname(nick)
@@ -66,6 +73,9 @@ func (rs desk) registerSet(ctx context.Context, q *im.IQ) (*elem.Element, error)
 		}
 		if err := (door{r}).mayBe(key, me); err != nil {
 			return nil, err
+		}
+		if g.affiliation == None && r.cfg.Registration == registerApprove {
+			return clerk{rs.Rooms}.ask(ctx, r, q, nick)
 		}
 		g.nick = nick
 		if g.affiliation == None {

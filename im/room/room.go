@@ -46,7 +46,10 @@ type room struct {
 	seats    map[*session.Session]*seat
 	crowd    []*seat // the same, in the order they came
 	past     past
-	spoke    map[jid.JID]time.Time // XEP-0500: when an account last spoke
+	hats     hats
+	versions versions
+	requests map[jid.JID]string // registrations that wait for an admin: the nickname asked for
+	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
 
 // occupant is somebody in the room, with one or several sessions.
@@ -66,12 +69,14 @@ type seat struct {
 	s        *session.Session
 	o        *occupant
 	presence *stanza.Stanza // without what only rooms write; from the occupant's address, to nobody
+	versions bool           // its client wants versions of the affiliations (XEP-0463)
+	deaf     []jid.JID      // occupants whose messages it does not get (XEP-0191)
 }
 
 func newRoom(home *Rooms, at jid.JID) *room {
 	return &room{at: at, home: home, ready: make(chan struct{}), turn: make(chan struct{}, 1),
 		grants: map[jid.JID]grant{}, reserved: map[string]jid.JID{}, nicks: map[string]*occupant{},
-		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]time.Time{}}
+		seats: map[*session.Session]*seat{}, spoke: map[jid.JID]spoken{}, requests: map[jid.JID]string{}}
 }
 
 // load reads the room. The room is in the map already: what is handed out from
@@ -84,7 +89,7 @@ func (r *room) load(ctx context.Context) {
 	st, err := readRoom(ctx, r.home.DB, r.at)
 	var kept []moment
 	if err == nil && st != nil {
-		kept, err = readPast(ctx, r.home, r.at, st.since)
+		kept, err = readPast(ctx, r.home, r.at, st)
 	}
 	if err != nil {
 		r.home.drop(r) // the next one tries again
@@ -98,7 +103,7 @@ func (r *room) load(ctx context.Context) {
 	if st == nil {
 		return
 	}
-	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants
+	r.state, r.since, r.created, r.cfg, r.subject, r.vcard, r.grants, r.requests, r.hats = open, st.since, st.created, st.config, st.subject, st.vcard, st.grants, st.requests, st.hats
 	r.reserve()
 	r.past.fill(kept)
 }
@@ -117,7 +122,7 @@ func (r *room) reserve() {
 
 // found forms what a room has become of its first configuration.
 func (r *room) stored() *stored {
-	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, vcard: r.vcard, grants: r.grants}
+	return &stored{since: r.since, created: r.created, config: r.cfg, subject: r.subject, vcard: r.vcard, grants: r.grants, hats: r.hats}
 }
 
 // affiliationOf is an account's affiliation.
@@ -151,6 +156,7 @@ func (r *room) sit(s *session.Session, o *occupant, presence *stanza.Stanza) *se
 	r.seats[s] = t
 	r.crowd = append(r.crowd, t)
 	r.home.seated.note(s, r)
+	talk{r}.listen(t)
 	return t
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,18 +33,26 @@ type Settings struct {
 // it returns when the message is on disk and handed out.
 type Submit func(ctx context.Context, m *Message) error
 
-// Setup is what the service runs on. All fields are needed but Guest and Log.
+// Setup is what the service runs on. All fields are needed but Guest, Admin, Blocked and Log.
 type Setup struct {
 	DB       *store.DB
 	Archive  *archive.Archive
 	Routes   *route.Table
-	Service  jid.JID // the service's domain
-	Settings Settings
+	Service  jid.JID  // the service's domain
+	Settings Settings // as they are at the start: Services.Change
 	Submit   Submit
 	Now      func() time.Time
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
 	// whose rooms would have no owner when they are gone. Nil: nobody is one.
 	Guest func(jid.JID) bool
+	// Admin says who administers the service: he enters any room and may do to it
+	// what its owners may. Nil: nobody.
+	Admin func(ctx context.Context, account jid.JID) (bool, error)
+	// Blocked are the occupants of a room an account has blocked (XEP-0191), from
+	// memory. Nil: nobody blocks.
+	Blocked func(account, room jid.JID) []jid.JID
+	// Makes says whether somebody may make rooms here; nil: as Settings.Create says.
+	Makes func(ctx context.Context, who jid.JID) (bool, error)
 	Log   *slog.Logger
 }
 
@@ -52,11 +62,13 @@ type Rooms struct {
 	key  []byte // of occupant ids
 	pass passing
 	stop atomic.Bool
+	live atomic.Pointer[Settings]
 
 	mu     sync.Mutex
 	loaded map[jid.JID]*room // owner: mu
 
 	seated seating
+	unique unique
 }
 
 // New reads the service's secret. Migrations have been applied.
@@ -65,7 +77,9 @@ func New(ctx context.Context, s Setup) (*Rooms, error) {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	rs := &Rooms{Setup: s, loaded: make(map[jid.JID]*room)}
+	rs.live.Store(&s.Settings)
 	rs.seated.where = make(map[*session.Session]map[*room]struct{})
+	rs.unique.given = make(map[string]promise)
 	rs.pass.waiting = make(map[string]passed)
 	var err error
 	if rs.key, err = secret(ctx, s.DB, s.Service.String()); err != nil {
@@ -268,10 +282,22 @@ func (rs *Rooms) drop(r *room) {
 }
 
 // Stop says that the server is stopping: that everybody goes now does not end
-// temporary rooms, whose people come back, and nobody is told of it.
+// temporary rooms, whose people come back. Each is told, in time to hear it, that he is out
+// (XEP-0045 §11.2), and not one by one that the others are.
 func (rs *Rooms) Stop() {
-	if rs != nil {
-		rs.stop.Store(true)
+	if rs == nil || rs.stop.Swap(true) {
+		return
+	}
+	rs.mu.Lock()
+	all := slices.Collect(maps.Values(rs.loaded))
+	rs.mu.Unlock()
+	for _, r := range all {
+		r.mu.Lock()
+		for _, t := range r.crowd {
+			n := &notice{st: leaving(t.o, nil), o: t.o, role: NoRole, real: t.s.JID(), own: []string{codeShutdown}}
+			r.push(t.s, n.frame(r.sees(t.o.role), true, ""))
+		}
+		r.mu.Unlock()
 	}
 }
 
@@ -279,31 +305,16 @@ func (rs *Rooms) Stop() {
 // start: its people come back and find their room and what they were in it.
 const graceTemporary = time.Hour
 
-// Run sweeps temporary rooms nobody came back to, until ctx ends.
-func (rs *Rooms) Run(ctx context.Context) error {
-	if rs == nil {
-		return nil
-	}
-	t := time.NewTicker(graceTemporary)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-			if err := rs.sweep(ctx); err != nil && ctx.Err() == nil {
-				rs.Log.Error("room: temporary rooms were not swept", "err", err)
-			}
-		}
-	}
-}
-
+// sweep ends temporary rooms nobody came back to.
 func (rs *Rooms) sweep(ctx context.Context) error {
 	all, err := temporary(ctx, rs.DB)
 	if err != nil {
 		return err
 	}
 	for _, at := range all {
+		if !rs.Serves(at) {
+			continue // another host's
+		}
 		if err := rs.vanish(ctx, at); err != nil {
 			return err
 		}

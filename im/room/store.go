@@ -40,7 +40,7 @@ const (
 	sqlRevoke    = `DELETE FROM room_affiliation WHERE room = $1 AND jid = $2`
 	sqlRevokeAll = `DELETE FROM room_affiliation WHERE room = $1`
 	sqlForget    = `DELETE FROM room_affiliation WHERE jid = $1`
-	sqlListed    = `SELECT jid, name, config FROM room WHERE listed = 1 AND jid > $1 ORDER BY jid LIMIT $2`
+	sqlListed    = `SELECT jid, name, config FROM room WHERE listed = 1 AND jid > $1 AND substr(jid, length(jid) - length($3)) = '@' || $3 ORDER BY jid LIMIT $2`
 	sqlTemporary = `SELECT jid FROM room WHERE persistent = 0`
 	sqlSecret    = `SELECT secret FROM room_secret WHERE service = $1`
 	sqlSecretNew = `INSERT INTO room_secret (service, secret) VALUES ($1, $2) ON CONFLICT (service) DO NOTHING`
@@ -54,6 +54,9 @@ type stored struct {
 	subject subject
 	vcard   []byte
 	grants  map[jid.JID]grant
+
+	requests map[jid.JID]string
+	hats     hats
 }
 
 // subject is a room's subject: the content of the message that set it.
@@ -65,7 +68,7 @@ type subject struct {
 
 // readRoom reads a room; nil if there is none.
 func readRoom(ctx context.Context, db *store.DB, room jid.JID) (*stored, error) {
-	out := &stored{grants: map[jid.JID]grant{}}
+	out := &stored{grants: map[jid.JID]grant{}, requests: map[jid.JID]string{}}
 	err := db.Read(ctx, func(tx *store.Tx) error {
 		var since, created, at int64
 		var text string
@@ -78,7 +81,14 @@ func readRoom(ctx context.Context, db *store.DB, room jid.JID) (*stored, error) 
 		}
 		out.since, out.created = session.Pos(since), time.UnixMicro(created)
 		out.subject.at = time.UnixMicro(at).UTC()
-		return readGrants(tx, room, out.grants)
+		if err := readGrants(tx, room, out.grants); err != nil {
+			return err
+		}
+		if err := readRequests(tx, room, out.requests); err != nil {
+			return err
+		}
+		out.hats, err = readHats(tx, room)
+		return err
 	})
 	if errors.Is(err, store.ErrNoRows) {
 		return nil, nil
@@ -137,6 +147,9 @@ func writeRoom(tx *store.Tx, room jid.JID, s *stored) error {
 			return err
 		}
 	}
+	if err := writeHats(tx, room, s.hats); err != nil {
+		return err
+	}
 	return writeGrants(tx, room, s.grants)
 }
 
@@ -173,8 +186,10 @@ func writeGrants(tx *store.Tx, room jid.JID, grants map[jid.JID]grant) error {
 }
 
 func deleteRoom(tx *store.Tx, room jid.JID) error {
-	if _, err := tx.Exec(sqlRevokeAll, room.String()); err != nil {
-		return err
+	for _, q := range []string{sqlRevokeAll, sqlNoRequests, sqlNoWorn, sqlNoHats} {
+		if _, err := tx.Exec(q, room.String()); err != nil {
+			return err
+		}
 	}
 	_, err := tx.Exec(sqlDestroy, room.String())
 	return err
@@ -204,11 +219,11 @@ type listing struct {
 	config Config
 }
 
-// listed reads public rooms behind one, in order.
-func listed(ctx context.Context, db *store.DB, after string, n int) (out []listing, err error) {
+// listed reads public rooms of a service behind one, in order.
+func listed(ctx context.Context, db *store.DB, service jid.JID, after string, n int) (out []listing, err error) {
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		out = nil
-		rows, err := tx.Query(sqlListed, after, n)
+		rows, err := tx.Query(sqlListed, after, n, service.Domain())
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ const (
 	codeKicked       = "307"
 	codeAffiliation  = "321" // removed by a change of affiliation
 	codeMembersOnly  = "322" // removed because the room has become members-only
+	codeShutdown     = "332"
 	codeTechnical    = "333"
 )
 
@@ -78,9 +79,9 @@ func without(st *stanza.Stanza, drop func(space, local string) bool) *stanza.Sta
 }
 
 // roomOnly says which children only a room writes (XEP-0045 §17.3, XEP-0313
-// §8.4), or only it reads.
+// §8.4, XEP-0317), or only it reads.
 func roomOnly(space, local string) bool {
-	return local == "x" && (space == spaceUser || space == spaceMUC)
+	return local == "x" && (space == spaceUser || space == spaceMUC) || local == "hats" && space == spaceHats
 }
 
 // appendOccupantID writes XEP-0421 §3.
@@ -108,6 +109,7 @@ func userX(codes []string, kids ...*elem.Element) *elem.Element {
 type why struct {
 	nick   string // of who did it; empty: not told
 	reason string
+	step   step // XEP-0463: what it means for the affiliations' version
 }
 
 func (w why) addTo(e *elem.Element) *elem.Element {

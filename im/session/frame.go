@@ -33,6 +33,9 @@ type Frame struct {
 	// Addressed says that Bytes name no recipient: the edge writes each session's own
 	// address after the name, so that one encoding does for a whole room.
 	Addressed bool
+	// Bare says that an addressed frame goes to each session's account: presence of a
+	// contact (RFC 6121 §4.2.2), which a session's limits count like any other frame.
+	Bare bool
 	// Request is the get or set an IQ frame carries: whoever asked gets an
 	// error if the session ends before it was confirmed (XEP-0198 §5).
 	Request *stanza.Stanza
@@ -45,12 +48,15 @@ type Frame struct {
 
 // shared says that a frame is one of many that go to a whole room: it costs a
 // session a place, not its bytes.
-func (f *Frame) shared() bool { return f.Addressed && f.Kind == stanza.Presence }
+func (f *Frame) shared() bool { return f.Addressed && !f.Bare && f.Kind == stanza.Presence }
 
 // AppendTo writes the frame as it stands in a TCP stream of the session with that
 // address, and gives where its name ends.
 func (f *Frame) AppendTo(dst []byte, own jid.JID) []byte {
 	dst = append(dst, f.Bytes[:f.NameEnd]...)
+	if f.Bare {
+		own = own.Bare()
+	}
 	if f.Addressed {
 		dst = elem.AppendAttr(dst, "to", own.String()) // RFC 6120 §8.1.1.1
 	}

@@ -122,8 +122,12 @@ func (s *outgoing) admit(f *Frame) Outcome {
 // many frames as a large room has people, whose bytes exist once.
 type crowd struct{ frames, bytes int }
 
-// crowdMost bounds it: the presence of 5,000 people who come, and go.
-const crowdMost = 10_000
+// crowdMost and crowdBytes bound it: the presence of 5,000 people who come, and go,
+// at 800 bytes each. Nothing says that it is as short, or that others hold it, too.
+const (
+	crowdMost  = 10_000
+	crowdBytes = 8 << 20
+)
 
 func (c *crowd) count(f *Frame, by int) {
 	if f.shared() {
@@ -135,7 +139,7 @@ func (c *crowd) count(f *Frame, by int) {
 // fits says whether there is room for a frame beside so many, of so many bytes.
 func (c *crowd) fits(f *Frame, frames, bytes int, lim *Limits) bool {
 	if f.shared() {
-		return c.frames < crowdMost
+		return c.frames < crowdMost && c.bytes+len(f.Bytes) <= crowdBytes
 	}
 	return frames-c.frames < lim.Frames && bytes-c.bytes+len(f.Bytes) <= lim.Bytes
 }

@@ -364,7 +364,23 @@ func TestInvitation_toAContact(t *testing.T) {
 	if got := state(bob, "carol@acme.test"); got != "none subscribe" {
 		t.Errorf("somebody else's token: %q", got)
 	}
+	desk := online(t, s, "alice")
+	ask(t, desk, "set", "", "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='http://jabber.org/protocol/nick'><item id='current'><nick xmlns='http://jabber.org/protocol/nick'>Ali</nick></item></publish></pubsub>")
+	const caps = "QvTh6+yQvCcgI+OH0JUWkN/fO08="
+	if err := bob.Send("<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:t' ver='" + caps + "'/></presence>"); err != nil {
+		t.Fatal(err)
+	}
+	asked := upTo(t, bob, func(n *client.Node) bool { return n.Get("type") == "get" })
+	if err := bob.Send("<iq type='result' id='" + asked.Get("id") + "'><query xmlns='http://jabber.org/protocol/disco#info' node='urn:t#" + caps + "'><identity category='client' type='pc' name='t'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/nick+notify'/></query></iq>"); err != nil {
+		t.Fatal(err)
+	}
 	subscribe(bob, "alice@acme.test", token)
+	// XEP-0163 §4.3: contacts by now, he sees what she shows her contacts, at once.
+	upTo(t, bob, func(n *client.Node) bool {
+		nick := n.Path("event", "items", "item", "nick")
+		return nick != nil && nick.Text == "Ali"
+	})
+	desk.Close()
 	if got := state(bob, "alice@acme.test"); got != "both " {
 		t.Errorf("bob sees %q", got)
 	}

@@ -113,6 +113,23 @@ func TestPeers_slixmppPersonal(t *testing.T) {
 	})
 }
 
+// TestPeers_aioxmpp is what aioxmpp's own end-to-end tests look at, with Debian's
+// aioxmpp; interop/aioxmpp tells how those themselves are aimed at the demo.
+func TestPeers_aioxmpp(t *testing.T) {
+	if err := exec.Command("/usr/bin/python3", "-c", "import aioxmpp").Run(); err != nil {
+		t.Fatal("aioxmpp is missing: apt-get install python3-aioxmpp")
+	}
+	steps := []string{"features", "commands", "blocking", "bookmarks", "in_band_bytes", "room", "publish_options"}
+	both(t, func(t *testing.T, s *server.Server) {
+		want := steps
+		if s.Kind == server.Parlance {
+			want = append(slices.Clone(steps), "command_ping")
+		}
+		host, port := hostPort(t, s.C2S)
+		program(t, want, ".", nil, "/usr/bin/python3", "aio.py", host, port, server.Domain, server.Password, string(s.Kind))
+	})
+}
+
 // XEP-0363 by slixmpp, from discovery to the download by somebody else.
 func TestPeers_slixmppUpload(t *testing.T) {
 	if err := exec.Command("/usr/bin/python3", "-c", "import slixmpp, aiohttp").Run(); err != nil {
