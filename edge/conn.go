@@ -37,6 +37,15 @@ type Conn struct {
 	asked   atomic.Int32 // HTTP requests that came on it
 	berth   int32        // in a Lot; owned by it, 0: none
 	held    atomic.Pointer[held]
+
+	now  atomic.Bool // writes don't wait
+	owes atomic.Bool // rest is not empty
+	wmu  sync.Mutex  // held while rest, or what comes behind it, is written
+	rest []byte      // wmu; written, and not taken by the network yet
+	src  []byte      // wmu; of the write under way without waiting
+	took int         // wmu
+	werr error       // wmu
+	put  func(fd uintptr) bool
 }
 
 // NewConn wraps an accepted connection.
@@ -44,7 +53,7 @@ func NewConn(c net.Conn) *Conn {
 	w := &Conn{Conn: c, since: time.Now()}
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
-			w.raw, w.try = raw, w.read
+			w.raw, w.try, w.put = raw, w.read, w.write
 		}
 	}
 	return w
@@ -127,6 +136,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 		h.write(p)
 		return len(p), nil
 	}
+	if c.now.Load() || c.owes.Load() {
+		return c.writeBehind(p)
+	}
+	return c.writeAll(p)
+}
+
+func (c *Conn) writeAll(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if c.traffic != nil {
 		c.traffic.Out.Add(max(n, 0))

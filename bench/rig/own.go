@@ -28,6 +28,7 @@ func (l *lab) own() error {
 		{"chat", l.chats},
 		{"login", l.logins},
 		{"presence", l.storm},
+		{"room", l.room},
 		{"archive", l.archive},
 		{"idle", l.idles},
 	} {
@@ -181,6 +182,24 @@ func (l *lab) storm() error {
 	})
 }
 
+func (l *lab) room() error {
+	n := l.size(500, 4)
+	return l.with(People{N: n}, func(s *Server) error {
+		o := bench.Options{Sessions: n, Rate: roomRate, Length: time.Duration(float64(30*time.Second) * min(1, max(.1, l.scale)))}
+		r, err := l.run("room", merge(s.options(l.progress), o))
+		if err != nil {
+			return err
+		}
+		l.keep("room", r)
+		join := r.Steps[0]
+		l.row(fmt.Sprintf("room: %d occupants, %d messages/s", n, roomRate), "0 lost, doubled, reordered", "%.0f deliveries/s, %d of %d; lost %d, doubled %d, reordered %d", r.PerSecond, r.Units, r.Due, r.Lost, r.Doubled, r.Reordered)
+		l.row("— due → received, p50 / p90 / p99 / p99.9 / max", "", "%s", r.Latency)
+		l.row("— server CPU per delivery", "21 µs", "%.1f µs", r.CPUms)
+		l.row("— server CPU per presence while they join", "20 µs", "%.1f µs", join.CPUms/float64(n))
+		return nil
+	})
+}
+
 func (l *lab) archive() error {
 	const people = 16
 	return l.with(People{N: people}, func(s *Server) error {
@@ -257,7 +276,7 @@ func (l *lab) page() string {
 		b.WriteString("**" + l.note + ".** ")
 	}
 	b.WriteString("TLS 1.3, stream management and the archive on SQLite are on, every commit is flushed.\n" +
-		"Repeat a part with `go run ./bench/rig own -only chat` (start, chat, login, presence, archive, idle), or measure any server with\n" +
+		"Repeat a part with `go run ./bench/rig own -only chat` (start, chat, login, presence, room, archive, idle), or measure any server with\n" +
 		"`parlance bench` (its own help lists the workloads). Latency counts from when a message was due, not from when the client came to send it.\n" +
 		"CPU is the server process's user and system time. Other servers, measured the same way: [PEERS.md](PEERS.md).\n\n| what | bar | figure |\n|---|---|---|\n")
 	for _, r := range l.rows {

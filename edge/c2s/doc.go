@@ -19,14 +19,16 @@
 //
 // Goroutines: one per connection that reads and decides (link.run), begun by
 // Serve or Run, ended by the connection's end. A connection that is silent for a
-// while is parked: it has none then, and one for all (edge.Lot) waits. While frames wait, one more that writes
-// (outlet.drain); it ends when none are left. Shutdown ends all
-// of them. A timer that asks for an acknowledgement later may fire once after
-// its connection's end, to no effect.
+// while is parked: it has none then, and one for all (edge.Lot) waits. While frames
+// wait, a few more that write (writers.run), as many as there are processors at most;
+// they wait for no client. Where one does not take what it is sent, a goroutine of its
+// own goes on (outlet.drain). They end when nothing is left to write. Shutdown ends all
+// of them. A timer that asks for acknowledgements later may fire once after the last
+// connection's end, to no effect.
 //
 // Locks: Server.mu (the set of connections) and outlet.mu, which orders writes
 // to one connection and is held during them; no other lock is taken under it
-// but the session's own, for a few instructions.
+// but the session's own, and writers.mu, for a few instructions.
 //
 // Called by: server, edge/ws, edge/http (through a function value). It calls
 // im/deliver through Core.

@@ -65,10 +65,7 @@ func (s *Stream) takeAck(raw *elem.Raw) error {
 	if err := s.sess.Ack(h); err != nil {
 		return tooHigh(h, s.sess.Sent())
 	}
-	s.out.asked.Store(false)
-	if sent, _ := s.sess.Unacked(); sent > 0 {
-		s.out.Wake() // asks again for what was sent since
-	}
+	s.out.answered()
 	return nil
 }
 

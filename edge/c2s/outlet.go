@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,15 +28,17 @@ type outlet struct {
 	sess   *session.Session // set before held is taken off
 	sm     atomic.Bool      // stream management is on
 	asked  atomic.Bool      // an <r/> is not answered yet
-	last   time.Duration    // mu: when the last <r/> was written, since srv.began
-	later  bool             // mu: a timer will see whether one is due
+	last   atomic.Int64     // when the last <r/> was written, in nanoseconds since srv.began
+	kept   atomic.Bool      // what was written since is to be confirmed soon
+	queued atomic.Bool      // the writers will see whether one is due
+	owed   bool             // mu: what was taken from the session has not all gone out
 	limit  time.Duration    // mu: the write deadline that is set, since srv.began
 	again  bool             // mu: there may be frames to read back from the archive
 }
 
 // Bits of outlet.bits.
 const (
-	running = 1 << iota // a drain goroutine is at work
+	running = 1 << iota // a writer is at work, or will be
 	dirty               // there may be frames that nobody has taken yet
 	held                // frames wait until the answer that comes before them is written
 	shut                // the connection has ended
@@ -62,7 +65,7 @@ func (o *outlet) Wake() {
 		}
 		if o.bits.CompareAndSwap(old, next) {
 			if next&^old&running != 0 {
-				go o.drain()
+				o.srv.writers.add(o)
 			}
 			return
 		}
@@ -103,7 +106,7 @@ func (o *outlet) release(s *session.Session) {
 		}
 		if o.bits.CompareAndSwap(old, next) {
 			if next&running != 0 {
-				go o.drain()
+				o.srv.writers.add(o)
 			}
 			return
 		}
@@ -113,12 +116,51 @@ func (o *outlet) release(s *session.Session) {
 // close stops all writing by the session.
 func (o *outlet) close() { o.bits.Or(shut) }
 
+// turn is drain for a writer that serves others too: it waits for nothing. Where it
+// would have to, a goroutine of the connection's own goes on.
+func (o *outlet) turn() {
+	defer o.srv.guard("write", func() { o.end(&ending{broken: true}) })
+	o.work(func() result {
+		if !o.mu.TryLock() {
+			return stuck
+		}
+		defer o.mu.Unlock()
+		if o.again || o.owed || !o.base.Later(true) {
+			return stuck
+		}
+		defer o.base.Later(false)
+		return o.flushLocked(false)
+	})
+}
+
 // drain writes what the session has, until there is nothing.
 func (o *outlet) drain() {
 	defer o.srv.guard("write", func() { o.end(&ending{broken: true}) })
+	o.work(func() result {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.flushLocked(true)
+	})
+}
+
+// result is how far writing came.
+type result uint8
+
+const (
+	done   result = iota // all that can be written was
+	stuck                // somebody who may wait has to go on
+	broken               // the connection can't be written to any more
+)
+
+// work flushes until there is nothing; running is set.
+func (o *outlet) work(flush func() result) {
 	for {
 		o.bits.And(^uint32(dirty))
-		if !o.flush() {
+		switch flush() {
+		case stuck:
+			go o.drain()
+			return
+		case broken:
 			o.close()
 			o.end(&ending{broken: true})
 			return
@@ -146,32 +188,58 @@ const (
 func (o *outlet) flush() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.sess == nil || o.flushLocked()
+	return o.sess == nil || o.flushLocked(true) == done
 }
 
-func (o *outlet) flushLocked() bool {
+// flushLocked is flush; without leave to wait it stops when the network takes no more.
+func (o *outlet) flushLocked(wait bool) result {
 	var room [batch]*session.Frame
 	for {
 		if e := o.ending.Load(); e != nil && !e.drain {
-			return true // what is left stays with the session
+			return done // what is left stays with the session
+		}
+		if o.owed {
+			if !wait {
+				return stuck
+			}
+			if o.settle() != nil {
+				return broken
+			}
 		}
 		frames := o.sess.Take(o, room[:0])
+		if followed(frames) {
+			o.kept.Store(true)
+		}
 		ask := o.due(len(frames))
 		if len(frames) == 0 && !ask {
 			if o.again && !o.reload() {
-				return false
+				return broken
 			}
 			if o.again {
 				continue
 			}
-			return true
+			return done
 		}
 		if !o.writeFrames(frames, ask) {
-			return false
+			return broken
 		}
-		o.sess.Wrote(o)
 		o.countWrite(frames)
+		if o.owed = !wait && o.base.Owes(); !o.owed {
+			o.sess.Wrote(o)
+		}
 	}
+}
+
+// settle sends what a write that did not wait has left; mu is held. Until it is sent, it
+// does not count as written.
+func (o *outlet) settle() error {
+	o.limitWrite()
+	err := o.base.Settle()
+	if err == nil {
+		o.owed = false
+		o.sess.Wrote(o)
+	}
+	return err
 }
 
 // reload has a resumed session read back what it gave to the archive, a page at a
@@ -223,15 +291,29 @@ func (o *outlet) writeFrames(frames []*session.Frame, ask bool) bool {
 
 var requestAck = []byte("<r xmlns='" + stream.SMSpace + "'/>")
 
-// How often <r/> is sent: a quiet session is asked at once, a busy one so often
-// or after so many frames, since a question and its answer cost as much as a message.
+// How often <r/> is sent (XEP-0198 §4 leaves it to the server): a quiet session is asked
+// at once; a busy one behind the next frames when it was asked so long ago, or after so
+// many frames, since a question and its answer cost as much as a message. When nothing
+// more comes, what was not asked for is asked for by itself. What the archive's ledger
+// follows has less time than the ledger has patience (5 s); the rest, such as what is
+// said in rooms, has more: it waits for nobody, and what counts is how much there is.
 const (
-	askEvery  = 500 * time.Millisecond
-	askFrames = 20
+	askFrames   = 20
+	askSoon     = 2 * time.Second
+	askRarely   = 10 * time.Second
+	askAtLatest = 500 * time.Millisecond // behind those
 )
 
+// patience is how long after the last question the next one may come.
+func (o *outlet) patience() time.Duration {
+	if o.kept.Load() {
+		return askSoon
+	}
+	return askRarely
+}
+
 // due says whether <r/> belongs behind the frames just taken: stream management
-// is on, none is under way, and the queue is drained (XEP-0198 §4).
+// is on, none is under way, and the queue is drained.
 func (o *outlet) due(taken int) bool {
 	if !o.sm.Load() || taken == batch || o.asked.Load() {
 		return false
@@ -240,27 +322,56 @@ func (o *outlet) due(taken int) bool {
 	if sent == 0 || waiting > 0 {
 		return false
 	}
-	now := time.Since(o.srv.began)
-	wait := o.last + askEvery - now
-	if wait <= 0 || sent >= askFrames || o.last == 0 {
-		o.last = now
+	last := time.Duration(o.last.Load())
+	if now := time.Since(o.srv.began); last == 0 || now-last >= o.patience() || sent >= askFrames {
+		o.last.Store(int64(now))
+		o.kept.Store(false)
 		return true
 	}
-	if !o.later {
-		o.later = true
-		// It wakes a connection that has ended to no effect.
-		time.AfterFunc(wait, func() {
-			o.mu.Lock()
-			o.later = false
-			o.mu.Unlock()
-			o.Wake()
-		})
+	o.srv.writers.remind(o)
+	return false
+}
+
+// followed says whether the ledger follows one of some frames.
+func followed(frames []*session.Frame) bool {
+	return slices.ContainsFunc(frames, func(f *session.Frame) bool { return f.Offline })
+}
+
+// answered is called for an acknowledgement that was asked for.
+func (o *outlet) answered() {
+	o.asked.Store(false)
+	switch sent, _ := o.sess.Unacked(); {
+	case sent >= askFrames:
+		o.Wake() // asks again for what was sent since
+	case sent > 0:
+		o.srv.writers.remind(o)
 	}
+}
+
+// overdue is called by the writers some time after remind; it says whether to look again.
+func (o *outlet) overdue(now time.Duration) bool {
+	if o.asked.Load() || o.bits.Load()&shut != 0 {
+		return false // the answer reminds
+	}
+	if sent, _ := o.sess.Unacked(); sent == 0 {
+		return false
+	}
+	if now-time.Duration(o.last.Load()) < o.patience()+askAtLatest {
+		return true
+	}
+	o.Wake()
 	return false
 }
 
 // put writes p whole; mu is held.
 func (o *outlet) put(p []byte) error {
+	o.limitWrite()
+	_, err := o.w.Write(p)
+	return err
+}
+
+// limitWrite sets the deadline of a write; mu is held.
+func (o *outlet) limitWrite() {
 	// A deadline is not set anew for every write, only when the one there is has
 	// become short; end sets its own, and looks first.
 	now, limit := time.Since(o.srv.began), o.srv.conf.Limits.Write
@@ -271,8 +382,6 @@ func (o *outlet) put(p []byte) error {
 	if o.ending.Load() != nil {
 		_ = o.base.SetWriteDeadline(time.Now().Add(lastWrite))
 	}
-	_, err := o.w.Write(p)
-	return err
 }
 
 // send writes what build makes, in one piece.
@@ -286,7 +395,7 @@ func (o *outlet) send(build func(dst []byte, f stream.Framing) []byte) error {
 func (o *outlet) sendBehind(build func(dst []byte, f stream.Framing) []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.flushLocked() || o.ending.Load() != nil {
+	if o.flushLocked(true) != done || o.ending.Load() != nil {
 		return ErrGone // the rest stays with the session
 	}
 	return o.sendLocked(build)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -24,7 +25,8 @@ type Server struct {
 	buffers edge.Buffers
 	began   time.Time
 
-	lot edge.Lot // of idle connections
+	lot     edge.Lot // of idle connections
+	writers writers
 
 	mu     sync.Mutex
 	links  map[*link]struct{} // mu
@@ -62,6 +64,7 @@ func New(conf Config) (*Server, error) {
 		links: make(map[*link]struct{}),
 		empty: make(chan struct{}),
 	}
+	s.writers.srv, s.writers.most = s, runtime.GOMAXPROCS(0)
 	return s, nil
 }
 

@@ -2,8 +2,10 @@ package deliver
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -363,18 +365,34 @@ func (k *sink) Wake() {
 
 func (*sink) Kick(*stream.Error) {}
 
+// How large TestRoom_large and TestRooms_many are; 0: 600 people and 200 rooms with -short,
+// else 2,000 and 2,000 (issue 4: 5,000 and 10,000).
+var (
+	roomPeople = flag.Int("room-people", 0, "occupants of TestRoom_large (issue 4: 5000)")
+	roomCount  = flag.Int("room-count", 0, "rooms of TestRooms_many (issue 4: 10000)")
+)
+
+func scaled(full, usual, short int) int {
+	switch {
+	case full > 0:
+		return full
+	case testing.Short():
+		return short
+	}
+	return usual
+}
+
 // Issue 4: a room of thousands. Who enters gets the presence of more people than
 // the queue has stanzas for (HARDENING §0), before a slow client has confirmed one
-// of them, and messages still find room behind it.
+// of them, and messages still find room behind it. Then one is thrown out, and all go.
 func TestRoom_large(t *testing.T) {
-	people := 2000
-	if testing.Short() {
-		people = 600
-	}
+	people := scaled(*roomPeople, 2002, 602) - 2 // and two who are told of apart
 	w := roomWorld(t, storetest.SQLite(t), session.DefaultLimits)
 	a := w.bind("a@x.test/1")
 	a.enter("big", "A")
-	a.configure("big")
+	a.configure("big", "roomconfig_maxusers", "0")
+	var all []*session.Session
+	began := time.Now()
 	for i := range people {
 		k := &sink{}
 		s, err := w.path.Bind(t.Context(), jid.MustParse(fmt.Sprintf("u%d@x.test", i)), "1", k)
@@ -382,6 +400,7 @@ func TestRoom_large(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.s = s
+		all = append(all, s)
 		in := w.path.Open(s)
 		doc := fmt.Sprintf("<presence to='big@rooms.x.test/U%d'>"+mucX+"</presence>", i)
 		if err := in.Stanza(t.Context(), scanRaw(t, doc)); err != nil {
@@ -405,5 +424,69 @@ func TestRoom_large(t *testing.T) {
 	}
 	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != people+2 {
 		t.Errorf("%d seats in %d rooms", seats, rooms)
+	}
+	t.Logf("%d people came and were talked to in %s", people, time.Since(began))
+	// Moderation reaches all, then everybody leaves.
+	a.try("<iq to='big@rooms.x.test' type='set' id='k'><query xmlns='" + admin + "'><item nick='U7' role='none'/></query></iq>")
+	a.await(`<presence from="big@rooms.x.test/U7"[^>]* type="unavailable"|type="unavailable"[^>]*from="big@rooms.x.test/U7"`, 0)
+	began = time.Now()
+	for _, s := range all {
+		w.path.End(t.Context(), s)
+	}
+	if _, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); seats != 2 {
+		t.Errorf("%d seats are left, want the two who stayed", seats)
+	}
+	t.Logf("they went in %s", time.Since(began))
+}
+
+// Issue 4: many rooms. Those nobody is in are on disk: they cost a start nothing and
+// memory little, and are there when somebody comes.
+func TestRooms_many(t *testing.T) {
+	many := scaled(*roomCount, 2000, 200)
+	db := storetest.SQLite(t)
+	w := roomWorld(t, db, session.DefaultLimits)
+	var all []*device
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	name := func(i int) string { return fmt.Sprintf("room%d", i) }
+	before := heap()
+	for i := range many {
+		if i%200 == 0 { // nobody may be in more than 500
+			all = append(all, w.bind(fmt.Sprintf("a%d@x.test/1", i)))
+		}
+		a := all[len(all)-1]
+		a.enter(name(i), "A")
+		a.configure(name(i), "roomconfig_persistentroom", "1")
+		a.mu.Lock()
+		a.all = nil
+		a.mu.Unlock()
+	}
+	t.Logf("%d rooms with somebody in: %d bytes of heap each", many, (int64(heap())-int64(before))/int64(many))
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != many || seats != many {
+		t.Errorf("%d rooms, %d seats, want %d", rooms, seats, many)
+	}
+	a := all[len(all)-1]
+	a.groupchat(name(many-1), "last")
+	a.until(1)
+	for _, d := range all {
+		w.path.End(t.Context(), d.s)
+	}
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms+seats != 0 {
+		t.Errorf("nobody is anywhere: %d rooms, %d seats", rooms, seats)
+	}
+	t.Logf("with nobody in: %d bytes of heap each", (int64(heap())-int64(before))/int64(many))
+	w.stop()
+
+	began := time.Now()
+	w = roomWorld(t, db, session.DefaultLimits)
+	t.Logf("started again with %d rooms in %s", many, time.Since(began))
+	b := w.bind("b@x.test/1")
+	b.enter(name(many-1), "B")
+	if got := b.until(1); got[0] != "last" {
+		t.Errorf("history %q", got)
 	}
 }
