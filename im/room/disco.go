@@ -25,7 +25,7 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 	if q.Payload.Attr("node") != "" {
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
+	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.live.Load().Name}}}
 	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", spaceUnique, rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
@@ -49,7 +49,7 @@ func (rs desk) serviceItems(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if set.Max >= 0 {
 		n = min(n, set.Max)
 	}
-	list, err := listed(ctx, rs.DB, set.After, n+1)
+	list, err := listed(ctx, rs.DB, rs.Service, set.After, n+1)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *subject) text() string {
 	return e.ChildText("subject")
 }
 
-// roomItems is XEP-0045 §6.5: who is here, for who is here.
+// roomItems is XEP-0045 §6.5: who is here, for who is here or could come in and see.
 func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	out := elem.New(disco.ItemsSpace, "query")
 	switch node := q.Payload.Attr("node"); node {
@@ -180,7 +180,7 @@ func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	return out, rs.inRoom(ctx, q, func(r *room) error {
-		if r.seats[q.Session] == nil {
+		if r.seats[q.Session] == nil && r.mayRead(q.From) != nil {
 			return nil
 		}
 		for _, o := range r.people {

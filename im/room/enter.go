@@ -45,6 +45,11 @@ func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanz
 	if err != nil {
 		return err
 	}
+	if a.x != nil {
+		if a.makes, err = (clerk{rs.Rooms}).makes(ctx, s.JID().Bare()); err != nil {
+			return err
+		}
+	}
 	err = rs.come(ctx, s, st, a)
 	if err == nil || a.x == nil || rs.Admin == nil {
 		return err
@@ -87,6 +92,7 @@ type arrival struct {
 	asked     string         // the nickname as written
 	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
+	makes     bool           // may make rooms
 }
 
 func newArrival(s *session.Session, st *stanza.Stanza) (*arrival, error) {
@@ -121,7 +127,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create && !a.boss {
+		if !a.makes && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -189,7 +195,7 @@ func (r door) lapse(created bool) {
 // found makes a room, locked until its owner has configured it (XEP-0045 §10.1.1).
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
-	r.cfg = r.home.Settings.Default
+	r.cfg = r.home.live.Load().Default
 	if (clerk{r.home}).redeem(r.at.Local(), owner) {
 		r.cfg = r.cfg.grouped()
 	}
@@ -229,7 +235,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 
 // most is how many may be in the room when somebody of an affiliation enters.
 func (r door) most(aff Affiliation) int {
-	n := r.home.Settings.Most
+	n := r.home.live.Load().Most
 	if r.cfg.MaxUsers > 0 {
 		n = min(n, r.cfg.MaxUsers)
 	}
@@ -328,7 +334,10 @@ func (r door) update(t *seat, a *arrival) error {
 	t.presence = a.presence
 	// The newest presence is what the occupant shows.
 	o.seats = append(without1(o.seats, t), t)
-	r.announce(o, why{})
+	o.shown = [2]*session.Frame{}
+	n := r.now(o)
+	n.asker, n.id = t.s, a.id
+	r.tell(n)
 	return nil
 }
 
@@ -347,6 +356,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	n := r.now(o)
 	n.st, n.nick, n.codes = leaving(o, nil), a.nick, []string{codeNewNick}
+	n.asker, n.id = t.s, a.id
 	r.tell(n)
 	delete(r.nicks, o.key)
 	o.nick, o.key, o.at = a.nick, a.key, at
@@ -361,6 +371,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	o.shown = [2]*session.Frame{}
 	n = r.now(o)
+	n.asker, n.id = t.s, a.id
 	if a.asked != a.nick {
 		n.own = []string{codeNickChanged}
 	}

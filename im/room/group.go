@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"strconv"
@@ -41,9 +42,13 @@ const (
 const spaceUnique = "http://jabber.org/protocol/muc#unique"
 
 // name is XEP-0307 §2.
-func (rs clerk) name(q *im.IQ) (*elem.Element, error) {
+func (rs clerk) name(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	who := q.From.Bare()
-	if !rs.Settings.Create || rs.Guest != nil && rs.Guest(who) {
+	makes, err := rs.makes(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	if !makes || rs.Guest != nil && rs.Guest(who) {
 		return nil, fail("not-allowed", "you make no rooms here")
 	}
 	u, now := &rs.unique, rs.Now()
@@ -66,6 +71,14 @@ func (rs clerk) name(q *im.IQ) (*elem.Element, error) {
 	name := strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 	u.given[name] = promise{who, now}
 	return elem.New(spaceUnique, "unique").SetText(name), nil
+}
+
+// makes says whether somebody may make rooms here.
+func (rs clerk) makes(ctx context.Context, who jid.JID) (bool, error) {
+	if rs.Makes == nil {
+		return rs.live.Load().Create, nil
+	}
+	return rs.Makes(ctx, who)
 }
 
 // redeem says whether a room of a name given out is being made by whom it was given to.

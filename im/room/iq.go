@@ -138,7 +138,7 @@ func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case elem.Name{Space: spaceSearch, Local: "search"}:
 		return rs.search(ctx, q)
 	case elem.Name{Space: spaceUnique, Local: "unique"}:
-		return clerk{rs.Rooms}.name(q)
+		return clerk{rs.Rooms}.name(ctx, q)
 	case elem.Name{Space: spacePing, Local: "ping"}:
 		return nil, nil
 	}

@@ -91,7 +91,11 @@ func (r *room) part(t *seat, st *stanza.Stanza, codes []string) {
 	n := &notice{st: leaving(o, st), o: o, role: NoRole, real: t.s.JID(), codes: codes}
 	last := r.rise(t)
 	// XEP-0045 §7.14: who leaves hears of it first.
-	r.push(t.s, n.frame(r.sees(o.role), true, ""))
+	id := ""
+	if st != nil {
+		id = st.ID
+	}
+	r.push(t.s, n.frame(r.sees(o.role), true, id))
 	if last {
 		r.tell(n)
 		return

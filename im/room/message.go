@@ -291,7 +291,7 @@ func (r talk) say(m *Message, pos session.Pos, at time.Time, again bool) {
 		r.subject = subject{content: st.Content, by: st.From.String(), at: at}
 	case shown:
 		k := archive.Kept{Pos: pos, At: at, Stanza: st.AppendTo(make([]byte, 0, st.Size()))}
-		r.past.add(newMoment(r.at, &k, r.affiliationOf(m.Sender) == Owner && st.Has("urn:xmpp:delay", "delay")), r.home.Settings.History)
+		r.past.add(newMoment(r.at, &k, r.affiliationOf(m.Sender) == Owner && st.Has("urn:xmpp:delay", "delay")), r.home.live.Load().History)
 	}
 	for _, t := range r.crowd {
 		if t.hears(st.From) {

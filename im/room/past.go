@@ -72,11 +72,11 @@ func newMoment(room jid.JID, k *archive.Kept, dated bool) moment {
 
 // readPast reads the newest of a room's archive. Subjects are not part of it (XEP-0045 §7.2.13).
 func readPast(ctx context.Context, rs *Rooms, room jid.JID, st *stored) ([]moment, error) {
-	if rs.Settings.History == 0 {
+	if rs.live.Load().History == 0 {
 		return nil, nil
 	}
 	// More than is shown: subjects and what was taken back are among it.
-	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: st.since, Backwards: true, Max: 2*rs.Settings.History + 20})
+	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: st.since, Backwards: true, Max: 2*rs.live.Load().History + 20})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func readPast(ctx context.Context, rs *Rooms, room jid.JID, st *stored) ([]momen
 		}
 		out = append(out, newMoment(room, &k.Kept, matching(st.grants, k.Sender.Bare()).affiliation == Owner && e.Child("urn:xmpp:delay", "delay") != nil))
 	}
-	return out[max(0, len(out)-rs.Settings.History):], nil
+	return out[max(0, len(out)-rs.live.Load().History):], nil
 }
 
 func onlySubject(e *elem.Element) bool {

@@ -17,10 +17,12 @@ type notice struct {
 	own      []string // beside 110, for the occupant's own sessions
 	nick     string   // XEP-0045 §7.6: the new nickname
 	why      why
-	hats     hats   // of the room, if they are to be shown
-	version  string // XEP-0463 §5.2.1: the present one, for who enters
-	tagged   bool   // the change's versions are told
-	keepSelf bool   // the occupant's own sessions hear of it elsewhere
+	hats     hats             // of the room, if they are to be shown
+	version  string           // XEP-0463 §5.2.1: the present one, for who enters
+	tagged   bool             // the change's versions are told
+	keepSelf bool             // the occupant's own sessions hear of it elsewhere
+	asker    *session.Session // whose request this answers, with that request's id
+	id       string
 }
 
 // frame encodes a notice for those who may see real addresses or those who may not.
@@ -57,6 +59,15 @@ func (n *notice) frame(real, self bool, id string) *session.Frame {
 	return f
 }
 
+// idFor is the request's id for the session that sent it (muc#stable_id), none
+// for others.
+func (n *notice) idFor(s *session.Session) string {
+	if s == n.asker {
+		return n.id
+	}
+	return ""
+}
+
 func statuses(codes []string) (out []*elem.Element) {
 	for _, c := range codes {
 		out = append(out, elem.New(spaceUser, "status", "code", c))
@@ -83,7 +94,7 @@ func (r *room) tell(n *notice) {
 		switch {
 		case t.o == n.o:
 			if !n.keepSelf {
-				r.push(t.s, n.frame(r.sees(t.o.role), true, ""))
+				r.push(t.s, n.frame(r.sees(t.o.role), true, n.idFor(t.s)))
 			}
 			continue
 		case quiet: // XEP-0045 §7.2.2: muc#roomconfig_presencebroadcast
