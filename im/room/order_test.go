@@ -23,10 +23,10 @@ var (
 )
 
 // What one thread could have answered is searched for: with many at once in one
-// room there are too many orders. So 64 work at the same time, in four rooms.
+// room there are too many orders. So 64 work at the same time, in eight rooms.
 const (
-	orderRooms  = 4
-	orderPeople = 16
+	orderRooms  = 8
+	orderPeople = 8
 )
 
 // doing is one operation of somebody on a room, done what came of it.
@@ -221,7 +221,7 @@ func orderModel() porcupine.Model {
 	}
 }
 
-// HARDENING M2: 64 goroutines, in four rooms, enter, leave, configure, destroy and change affiliations
+// HARDENING M2: 64 goroutines, in eight rooms, enter, leave, configure, destroy and change affiliations
 // at the same time, ten times each; what they were answered is what one after another
 // would have been answered, in some order. Then in other rooms, until all operations are done.
 func TestRoom_serialOrder(t *testing.T) {
