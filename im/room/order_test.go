@@ -231,7 +231,9 @@ func TestRoom_serialOrder(t *testing.T) {
 	}
 	t.Logf("-order-seed=%d -order-ops=%d", seed, *orderOps)
 	f := newFixture(t, storetest.SQLite(t))
-	f.rs.Settings.Default.Persistent = true
+	set := *f.rs.live.Load()
+	set.Default.Persistent = true
+	f.rs.live.Store(&set)
 	const each = 10
 	refused, total := map[string]int{}, 0
 	for round := 0; total < *orderOps; round++ {
@@ -253,6 +255,10 @@ func TestRoom_serialOrder(t *testing.T) {
 			}
 			switch porcupine.CheckOperationsTimeout(orderModel(), history, time.Minute) {
 			case porcupine.Illegal:
+				slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+				for _, op := range history {
+					t.Logf("%d-%d %+v: %+v", op.Call/1000, op.Return/1000, op.Input, op.Output)
+				}
 				t.Fatalf("round %d: what was answered is no serial order's answer", round)
 			case porcupine.Unknown:
 				t.Errorf("round %d was not decided within a minute", round)
