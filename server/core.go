@@ -21,6 +21,7 @@ import (
 	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/pep"
+	"github.com/parlance-im/parlance/im/preference"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
@@ -48,6 +49,7 @@ type core struct {
 	rosters  *roster.Store
 	blocks   *block.Store
 	wall     *block.Wall
+	wishes   *preference.Store
 	visits   *visit.Store
 	notices  *serviceadmin.Notices
 	stopping *stopping
@@ -142,6 +144,9 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	c.visits = visit.New(c.db, c.log)
 	c.routing()
 	judge := c.people()
+	if c.wishes, err = preference.Open(ctx, c.db, c.rosters, c.log); err != nil {
+		return err
+	}
 	if err = c.paths(judge, version); err != nil {
 		return err
 	}
@@ -159,6 +164,7 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 			c.log.Error("server: an account's contacts were not told that it is gone", "err", err)
 		}
 		c.blocks.Drop(who)
+		c.wishes.Drop(who)
 		c.personal.Nodes().Drop(who)
 		c.avatars.Drop(who)
 		c.rooms.Drop(context.WithoutCancel(ctx), who, c.accounts)
@@ -201,7 +207,7 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
-		Accounts: c.accounts, Rooms: c.rooms, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features,
+		Accounts: c.accounts, Rooms: c.rooms, Wishes: c.wishes, Answered: c.personal.Answered, Aside: aside(c.personal), Local: c.local, Features: c.features,
 		Log: c.log, Now: time.Now, Meter: c.meter, Trace: c.trace,
 		Window: c.cfg.Limits.ResumeWindow.D(), Hibernating: c.cfg.Limits.HibernatingSessions,
 	})
@@ -234,7 +240,7 @@ func (c *core) run(ctx context.Context) (stop func() error) {
 	go func() { path <- c.path.Run(pathCtx) }()
 	go func() { behind <- c.ledger.Run(behindCtx) }()
 	go func() { behind <- c.archive.Index(behindCtx, c.log) }()
-	go func() { behind <- c.archive.Words(behindCtx, c.log) }()
+	go func() { behind <- archive.NewWords(c.archive).Run(behindCtx, c.log) }()
 	go func() { behind <- c.personal.Run(behindCtx) }()
 	go func() { behind <- c.rooms.Run(behindCtx) }()
 	go func() { behind <- c.visits.Run(behindCtx) }()

@@ -27,6 +27,7 @@ import (
 	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/im/pep"
+	"github.com/parlance-im/parlance/im/preference"
 	"github.com/parlance-im/parlance/im/presence"
 	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/room"
@@ -53,6 +54,7 @@ func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,
 			Seen: c.presence.LastSeen, MaySee: c.presence.MaySee}),
 		pep.Feature(c.personal),
+		preference.Feature(c.wishes),
 		ping.Feature(),
 		private.Feature(c.db, map[elem.Name]private.Mount{bookmark.Storage(): bookmark.Private{Personal: c.personal}}),
 		room.Feature(),
@@ -82,6 +84,7 @@ func migrations() []store.Migrations {
 		archive.Migrations(),
 		roster.Migrations(),
 		block.Migrations(),
+		preference.Migrations(),
 		presence.Migrations(),
 		room.Migrations(),
 		search.Migrations(),
@@ -98,7 +101,7 @@ func migrations() []store.Migrations {
 // and the files stay: the record is not the account's.
 func (c *core) forget(_ context.Context, tx *store.Tx, who jid.JID) error {
 	for _, f := range []func(*store.Tx, jid.JID) error{
-		c.rosters.Forget, c.blocks.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget, c.archive.Forget,
+		c.rosters.Forget, c.blocks.Forget, c.wishes.Forget, presence.Forget, room.Forget, vcard.Forget, c.visits.Forget, private.Forget, c.personal.Nodes().Forget, c.archive.Forget,
 	} {
 		if err := f(tx, who); err != nil {
 			return err

@@ -95,7 +95,7 @@ func (a *Archive) Append(ctx context.Context, entries []*Entry) error {
 		return b.write(tx)
 	})
 	if err != nil && store.IsAmbiguous(err) && b != nil {
-		err = a.settleDoubt(ctx, b, err)
+		err = settleDoubt(ctx, a, b, err)
 	}
 	if err == nil {
 		a.adopt(b)
@@ -197,7 +197,7 @@ func (a *Archive) adopt(b *batch) {
 
 // settleDoubt finds out whether a transaction whose commit was cut off took
 // place: its last new record is there with its seal, or it is not.
-func (a *Archive) settleDoubt(ctx context.Context, b *batch, cause error) error {
+func settleDoubt(ctx context.Context, a *Archive, b *batch, cause error) error {
 	a.stale = true
 	if a.db.Err() != nil || b.probe == nil {
 		return errors.Join(ErrUnknown, cause)

@@ -24,12 +24,15 @@
 // How far the log reaches is noted outside the data set too, by the Witness; a start compares the two, and Repair mends
 // what can be mended (witness.go, repair.go, docs/decisions/0007).
 //
-// Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0059, XEP-0359,
+// What messages say is indexed behind the log by Words, in im/search's tables, a block of 8192 at a time; a search
+// reads what is not indexed yet, and asks the views who may see what (search.go, words.go, docs/decisions/0016).
+//
+// Specifications: XEP-0313 1.1 (mam:2 and mam:2#extended), XEP-0431, XEP-0059, XEP-0359,
 // XEP-0160, XEP-0203, XEP-0334 §4.
 //
 // Tables: conversation, record, view, place, sending, waiting, archive_mark, archive_floor, archive_loss,
 // record_quarantine.
-// Goroutines: Ledger.Run, Archive.Index and Witness.Run, stopped by their contexts. Locks:
+// Goroutines: Ledger.Run, Archive.Index, Words.Run and Witness.Run, stopped by their contexts. Locks:
 // Archive.mu (one log, one writer), tail.mu (a leaf, for a few map operations),
 // Witness.mu (a leaf: one write into the page cache is done under it),
 // Ledger.mu (a leaf: taken under a session's lock). im/deliver alone calls

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/im/search"
+	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store"
 )
 
@@ -34,10 +35,19 @@ const (
 		WHERE pos >= $1 AND pos <= $2 AND state = 0 AND stanza IS NOT NULL ORDER BY pos`
 )
 
-// Words keeps the index of words (im/search) behind the log, a block at a time, until ctx ends. It reads what
+// Words keeps the index of words (im/search) behind the log.
+type Words struct {
+	db   *store.DB
+	last func() session.Pos
+}
+
+// NewWords makes what keeps the index of an archive.
+func NewWords(a *Archive) *Words { return &Words{a.db, a.Last} }
+
+// Run indexes full blocks, one at a time, until ctx ends. It reads what
 // is on disk and writes a little at a time, so that no commit waits for it; when it is behind, by a data set from before
 // or after an outage, it works half of the time.
-func (a *Archive) Words(ctx context.Context, log *slog.Logger) error {
+func (w *Words) Run(ctx context.Context, log *slog.Logger) error {
 	t := time.NewTimer(wordsEvery)
 	defer t.Stop()
 	for {
@@ -47,7 +57,7 @@ func (a *Archive) Words(ctx context.Context, log *slog.Logger) error {
 		case <-t.C:
 		}
 		began := time.Now()
-		more, err := a.wordBlock(ctx, int64(a.Last()))
+		more, err := w.block(ctx)
 		if err != nil && ctx.Err() == nil {
 			log.Warn("archive: words: what is not indexed yet is searched by reading", "err", err)
 		}
@@ -59,14 +69,14 @@ func (a *Archive) Words(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// wordBlock indexes the next block that is full; more is false if there is none.
-func (a *Archive) wordBlock(ctx context.Context, last int64) (more bool, err error) {
+// block indexes the next block that is full; more is false if there is none.
+func (w *Words) block(ctx context.Context) (more bool, err error) {
 	for {
-		b, erased, err := readWords(ctx, a.db, last)
+		b, erased, err := readWords(ctx, w.db, int64(w.last()))
 		if err != nil || b == nil {
 			return false, err
 		}
-		err = writeWords(ctx, a.db, b, erased)
+		err = writeWords(ctx, w.db, b, erased)
 		if !errors.Is(err, errErased) {
 			return err == nil, err
 		}

@@ -64,7 +64,7 @@ func (p *Path) own(ctx context.Context, st *stanza.Stanza) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	pl, refusal := plan(j, nil, p.snapshot(j.st.To, exists))
+	pl, refusal := plan(j, nil, p.snapshot(j.st, exists))
 	p.countPlan(j.st, pl, refusal)
 	if refusal != nil || pl == nil || pl.entry == nil {
 		return nil, nil

@@ -23,7 +23,7 @@ func (p *Path) Keep(ctx context.Context, st *stanza.Stanza, at time.Time) error 
 	if err != nil {
 		return err
 	}
-	f := p.snapshot(j.st.To, exists)
+	f := p.snapshot(j.st, exists)
 	f.Live = true // it does not wait
 	pl, refusal := plan(j, nil, f)
 	if refusal != nil {

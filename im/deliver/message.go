@@ -94,7 +94,7 @@ func (in *Inlet) message(ctx context.Context, st *stanza.Stanza, private bool) e
 	if err != nil {
 		return in.refuse(ctx, st, in.p.asError(err, st))
 	}
-	pl, refusal := plan(j, in.s, in.p.snapshot(j.st.To, exists))
+	pl, refusal := plan(j, in.s, in.p.snapshot(j.st, exists))
 	in.p.countPlan(j.st, pl, refusal)
 	if refusal != nil {
 		return in.refuse(ctx, st, refusal)

@@ -46,7 +46,12 @@ type Rooms interface {
 	Pass(ctx context.Context, s *session.Session, st *stanza.Stanza) (real jid.JID, done bool, err error)
 }
 
-// Config is what the path runs on. All fields are needed but Answered, Aside, Rooms, Meter and Trace.
+// Wishes says what people want to see in their own archives (im/preference).
+type Wishes interface {
+	Shows(owner, other jid.JID) bool
+}
+
+// Config is what the path runs on. All fields are needed but Wishes, Answered, Aside, Rooms, Meter and Trace.
 type Config struct {
 	Judge    Judge
 	Archive  *archive.Archive
@@ -54,7 +59,8 @@ type Config struct {
 	Routes   *route.Table
 	Presence Presence
 	Accounts Accounts
-	Rooms    Rooms // nil: there is no service for rooms
+	Rooms    Rooms  // nil: there is no service for rooms
+	Wishes   Wishes // nil: everybody wants to see everything
 	Local    func(domain string) bool
 	Features []im.Feature
 	// Answered is told of results and errors sessions send to their own account, in

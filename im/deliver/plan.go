@@ -7,7 +7,6 @@ import (
 	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
-	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
@@ -17,6 +16,8 @@ type facts struct {
 	Exists bool // its account exists
 	Bound  bool // the full address is bound
 	Live   bool // a session of it takes messages to the bare address
+	// The recipient's, the sender's archive does not show it (XEP-0441).
+	HiddenTo, HiddenFrom bool
 }
 
 // planned is a judged message with its plan. Only plan makes one.
@@ -63,8 +64,8 @@ func plan(j *judged, origin *session.Session, f facts) (*planned, *stanza.Error)
 	if !ordinary || h.noStore {
 		return p, nil // recorded, but in nobody's own archive (XEP-0313 §6.1.1, XEP-0334 §4.2)
 	}
-	p.views(st, h)
-	p.out.Keep, p.out.Shown = true, !h.noPermanent
+	p.views(st, h, f)
+	p.out.Keep, p.out.Shown = true, !h.noPermanent && !f.HiddenFrom
 	if !f.Live && !(st.To.IsFull() && f.Bound) {
 		p.entry.Waiting = st.To.Bare()
 		p.out.Parked = true
@@ -73,15 +74,15 @@ func plan(j *judged, origin *session.Session, f facts) (*planned, *stanza.Error)
 }
 
 // views puts the record into the archives of both sides.
-func (p *planned) views(st *stanza.Stanza, h hints) {
-	shown := int64(archive.Shown)
-	if h.noPermanent {
-		shown = 0 // XEP-0334 §4.1: it may wait, but is not shown later
-	}
+func (p *planned) views(st *stanza.Stanza, h hints, f facts) {
 	from, to := st.From.Bare(), st.To.Bare()
-	p.entry.Views = append(make([]archive.View, 0, 2), archive.View{Owner: to, Flags: shown | archive.Keep})
-	if from != to && shown != 0 {
-		p.entry.Views = append(p.entry.Views, archive.View{Owner: from, Flags: shown})
+	kept := int64(archive.Keep)
+	if !h.noPermanent && !f.HiddenTo { // XEP-0334 §4.1, XEP-0441 §2.1: it may wait, but is not shown later
+		kept |= archive.Shown
+	}
+	p.entry.Views = append(make([]archive.View, 0, 2), archive.View{Owner: to, Flags: kept})
+	if from != to && !h.noPermanent && !f.HiddenFrom {
+		p.entry.Views = append(p.entry.Views, archive.View{Owner: from, Flags: archive.Shown})
 	}
 }
 
@@ -187,9 +188,13 @@ func dedup(st *stanza.Stanza) (sending archive.Sending) {
 	return sending
 }
 
-// snapshot collects what plan needs to know about a recipient.
-func (p *Path) snapshot(to jid.JID, exists bool) facts {
+// snapshot collects what plan needs to know about a message's two sides.
+func (p *Path) snapshot(st *stanza.Stanza, exists bool) facts {
+	to := st.To
 	f := facts{Local: p.cfg.Local(to.Domain()), Exists: exists}
+	if w := p.cfg.Wishes; w != nil {
+		f.HiddenTo, f.HiddenFrom = !w.Shows(to.Bare(), st.From), !w.Shows(st.From.Bare(), to)
+	}
 	for _, s := range p.cfg.Routes.Sessions(to.Bare()) {
 		if s.JID() == to {
 			f.Bound = true

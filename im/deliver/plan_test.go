@@ -1,10 +1,15 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/parlance-im/parlance/im/archive"
+	"github.com/parlance-im/parlance/im/room"
+	"github.com/parlance-im/parlance/im/session"
+	"github.com/parlance-im/parlance/store"
+	"github.com/parlance-im/parlance/store/storetest"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
@@ -183,5 +188,93 @@ func TestAccept_wrongShapes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", doc, err, want)
 		}
+	}
+}
+
+// XEP-0441 §2.1: what a side does not want to see is recorded, delivered and waits all the same.
+func TestPlan_preferencesTouchViewsOnly(t *testing.T) {
+	shown, kept := int64(archive.Shown), int64(archive.Keep)
+	alice, bob := jid.MustParse("alice@x.test"), jid.MustParse("bob@x.test")
+	const body = "<body>hi</body>"
+	for _, c := range []struct {
+		name, more       string
+		hidTo, hidFrom   bool
+		want             []archive.View
+		shownToItsSender bool
+	}{
+		{"neither", "", false, false, []archive.View{{Owner: bob, Flags: shown | kept}, {Owner: alice, Flags: shown}}, true},
+		{"the recipient does not", "", true, false, []archive.View{{Owner: bob, Flags: kept}, {Owner: alice, Flags: shown}}, true},
+		{"the sender does not", "", false, true, []archive.View{{Owner: bob, Flags: shown | kept}}, false},
+		{"nobody does", "", true, true, []archive.View{{Owner: bob, Flags: kept}}, false},
+		{"a hint to store is the sender's wish only", "<store xmlns='urn:xmpp:hints'/>", true, false, []archive.View{{Owner: bob, Flags: kept}, {Owner: alice, Flags: shown}}, true},
+		{"a hint not to store comes first", "<no-permanent-store xmlns='urn:xmpp:hints'/>", false, false, []archive.View{{Owner: bob, Flags: kept}}, false},
+	} {
+		j := &judged{st: scan(t, `<message to='bob@x.test' type='chat'>`+body+c.more+`</message>`)}
+		p, refusal := plan(j, nil, facts{Local: true, Exists: true, HiddenTo: c.hidTo, HiddenFrom: c.hidFrom})
+		if refusal != nil || p.entry == nil {
+			t.Fatalf("%s: %v", c.name, refusal)
+		}
+		if !slices.Equal(p.entry.Views, c.want) || p.out.Shown != c.shownToItsSender || p.entry.Waiting != bob || !p.out.Keep {
+			t.Errorf("%s: views %v, shown %v, waits for %s", c.name, p.entry.Views, p.out.Shown, p.entry.Waiting)
+		}
+	}
+}
+
+// unseen is people who do not want to see something of somebody.
+type unseen map[[2]string]bool
+
+func (u unseen) Shows(owner, other jid.JID) bool {
+	return !u[[2]string{owner.String(), other.String()}]
+}
+
+// The wishes of both sides are asked about the other one, by the address each knows.
+func TestPath_wishes(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *store.DB) {
+		if err := db.Migrate(t.Context(), []store.Migrations{archive.Migrations()}); err != nil {
+			t.Fatal(err)
+		}
+		w := startWith(t, db, session.DefaultLimits, func(_ *world, c *Config) {
+			c.Wishes = unseen{{"bob@x.test", "alice@x.test/desk"}: true, {"alice@x.test", "carol@x.test/pda"}: true}
+		})
+		alice, bob := w.bind("alice@x.test/desk"), w.bind("bob@x.test/pda")
+		_ = bob
+		for _, to := range []string{"bob@x.test/pda", "carol@x.test/pda", "carol@x.test"} {
+			if err := alice.in.Stanza(t.Context(), scanRaw(t, `<message to='`+to+`' type='chat'><body>for `+to+`</body></message>`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := alice.in.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for who, want := range map[string]int{"alice@x.test": 2, "bob@x.test": 0, "carol@x.test": 2} {
+			p, err := w.arch.Read(t.Context(), archive.Query{Owner: jid.MustParse(who), Max: 10})
+			if err != nil || len(p.Messages) != want {
+				t.Errorf("%s sees %d, want %d (%v)", who, len(p.Messages), want, err)
+			}
+		}
+	})
+}
+
+// A private message of a room is an occupant's to both; the room's own archive is nobody's wish.
+func TestPath_wishesOfPrivateMessages(t *testing.T) {
+	alice, bob, al := jid.MustParse("alice@x.test/desk"), jid.MustParse("bob@x.test"), jid.MustParse("cave@rooms.x.test/Al")
+	views := func() []archive.View {
+		return []archive.View{{Owner: alice.Bare(), Flags: archive.Shown}, {Owner: bob, Flags: archive.Shown}}
+	}
+	p := &Path{cfg: Config{Wishes: unseen{{"bob@x.test", "cave@rooms.x.test/Al"}: true}}}
+	m := &room.Message{Out: &stanza.Stanza{Kind: stanza.Message, Type: stanza.Chat, From: al}, Sender: alice,
+		Recipient: jid.MustParse("cave@rooms.x.test/Bob"), Views: views()}
+	if p.wishes(m); !slices.Equal(m.Views, views()[:1]) {
+		t.Errorf("views %v", m.Views)
+	}
+	p.cfg.Wishes = unseen{{"alice@x.test", "cave@rooms.x.test/Bob"}: true}
+	m.Views = views()
+	if p.wishes(m); !slices.Equal(m.Views, views()[1:]) {
+		t.Errorf("views %v", m.Views)
+	}
+	m.Out.Type = stanza.Groupchat
+	m.Views = views()
+	if p.wishes(m); len(m.Views) != 2 {
+		t.Errorf("what was said to all: %v", m.Views)
 	}
 }

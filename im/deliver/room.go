@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/archive"
@@ -109,10 +110,26 @@ func (p *Path) planRoom(ctx context.Context, j *judged, origin *session.Session,
 	if h.noStore {
 		m.Views = nil // XEP-0334 §4.2: recorded, but in nobody's archive
 	}
+	p.wishes(m)
 	pl.entry = &archive.Entry{Conversation: m.Conversation, Sender: m.Sender, Recipient: m.Recipient,
 		Views: m.Views, Dedup: dedup(j.st), Held: j.held, With: m.With()}
 	pl.entry.Stanza = storedForm(m)
 	return pl, nil
+}
+
+// wishes takes a private message out of the archives of who does not want to see it there (XEP-0441).
+// What is said to all is in the room's archive only.
+func (p *Path) wishes(m *room.Message) {
+	if p.cfg.Wishes == nil || m.Out.Type == stanza.Groupchat {
+		return
+	}
+	m.Views = slices.DeleteFunc(m.Views, func(v archive.View) bool {
+		other := m.Recipient // the occupant's address
+		if v.Owner != m.Sender.Bare() {
+			other = m.Out.From
+		}
+		return v.Owner != m.Recipient && !p.cfg.Wishes.Shows(v.Owner, other)
+	})
 }
 
 // storedForm is a message of a room as its archive has it. XEP-0313 §6.1.2:
@@ -144,7 +161,7 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 		m.Out.To = m.Out.To.Bare() // XEP-0045 §7.9: the device that was talked to has gone, its owner is invited
 	}
 	letter := &judged{st: m.Out, held: j.held, private: true}
-	pl, refusal := plan(letter, nil, p.snapshot(m.Out.To, exists))
+	pl, refusal := plan(letter, nil, p.snapshot(m.Out, exists))
 	if refusal != nil || pl == nil || pl.entry == nil {
 		return pl, noNil(refusal)
 	}

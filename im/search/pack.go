@@ -3,8 +3,8 @@ package search
 import (
 	"encoding/binary"
 	"errors"
-	"maps"
 	"slices"
+	"strings"
 )
 
 const (
@@ -39,16 +39,29 @@ func scope(kind byte, text string) []byte {
 
 // Block is the index of one block in the making.
 type Block struct {
-	Number   int64
-	lists    map[string]*[]uint16
-	rest     []uint16
-	postings int
-	r        *Reader
+	Number int64
+	index  map[string]int32 // of words
+	words  []chain
+	places []place // of all words, in the order they came
+	rest   []uint16
+	r      *Reader
+}
+
+// chain is a word and its places, which grow without a list of their own.
+type chain struct {
+	word        string
+	n           int
+	first, last int32
+}
+
+type place struct {
+	next int32
+	at   uint16
 }
 
 // NewBlock makes an empty one.
 func NewBlock(number int64, r *Reader) *Block {
-	return &Block{Number: number, lists: make(map[string]*[]uint16, 8192), r: r}
+	return &Block{Number: number, index: make(map[string]int32, blockSize), words: make([]chain, 0, blockSize), places: make([]place, 0, 12*blockSize), r: r}
 }
 
 // Add takes a record; they come in order.
@@ -59,7 +72,7 @@ func (b *Block) Add(pos int64, message []byte, scopes ...[]byte) {
 	}
 	b.r.read(message)
 	w := &b.r.words
-	if len(w.list) > maxWords || b.postings > maxPostings {
+	if len(w.list) > maxWords || len(b.places) > maxPostings {
 		b.rest = append(b.rest, at)
 		return
 	}
@@ -71,27 +84,41 @@ func (b *Block) Add(pos int64, message []byte, scopes ...[]byte) {
 }
 
 func (b *Block) put(word []byte, at uint16) {
-	list := b.lists[string(word)]
-	if list == nil {
-		list = new([]uint16)
-		b.lists[string(word)] = list
-	}
-	if n := len(*list); n > 0 && (*list)[n-1] == at {
+	here := int32(len(b.places))
+	i, known := b.index[string(word)]
+	if !known {
+		w := string(word)
+		b.index[w] = int32(len(b.words))
+		b.words = append(b.words, chain{w, 1, here, here})
+		b.places = append(b.places, place{at: at})
 		return
 	}
-	*list = append(*list, at)
-	b.postings++
+	c := &b.words[i]
+	if b.places[c.last].at == at {
+		return
+	}
+	b.places[c.last].next = here
+	b.places = append(b.places, place{at: at})
+	c.last = here
+	c.n++
 }
 
 // Row is a row of the table word.
 type Row struct{ First, List []byte }
 
-// Rows are the block's, sorted.
+// Rows are the block's, sorted. It takes no more records then.
 func (b *Block) Rows() []Row {
-	keys := slices.Sorted(maps.Keys(b.lists))
+	slices.SortFunc(b.words, func(x, y chain) int { return strings.Compare(x.word, y.word) })
 	p := packer{}
-	for _, k := range keys {
-		p.add([]byte(k), *b.lists[k])
+	var list []uint16
+	for i := range b.words {
+		c := &b.words[i]
+		list = list[:0]
+		for at, n := c.first, c.n; n > 0; n-- {
+			list = append(list, b.places[at].at)
+			at = b.places[at].next
+		}
+		p.add([]byte(c.word), list)
 	}
 	return p.rows
 }
@@ -106,7 +133,7 @@ type packer struct {
 func (p *packer) add(word []byte, list []uint16) {
 	n := len(p.rows)
 	if n == 0 || len(p.rows[n-1].List) > packSize {
-		p.rows = append(p.rows, Row{First: word})
+		p.rows = append(p.rows, Row{First: word, List: make([]byte, 0, packSize+packSize/4)})
 		p.last = nil
 		n++
 	}

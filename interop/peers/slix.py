@@ -20,7 +20,7 @@ class Client(slixmpp.ClientXMPP):
         self.got, self.presences = asyncio.Queue(), asyncio.Queue()
         self.receipts, self.carbons = asyncio.Queue(), asyncio.Queue()
         self.failed = None
-        for p in ("xep_0030", "xep_0059", "xep_0184", "xep_0199", "xep_0280", "xep_0297", "xep_0313", "xep_0045", "xep_0249"):
+        for p in ("xep_0030", "xep_0059", "xep_0184", "xep_0199", "xep_0280", "xep_0297", "xep_0313", "xep_0441", "xep_0045", "xep_0249"):
             self.register_plugin(p)
         self["xep_0184"].auto_request = True
         self["xep_0184"].auto_ack = True
@@ -194,11 +194,48 @@ async def room(w):
     await until(went, lambda p: p["from"].full == at + "/Bob")
 
 
+async def preferences(w):
+    p, alice = w.bob["xep_0441"], w.alice.boundjid.bare
+    before = await p.get_preferences()
+    assert before[0] in ("always", "roster"), before
+    await p.set_preferences(default="always", always=[], never=[slixmpp.JID(alice)])
+    default, always, never = await p.get_preferences()
+    assert (default, [j.bare for j in always], [j.bare for j in never]) == ("always", [], [alice]), (default, always, never)
+    w.alice.send_message(mto=w.bob.boundjid.bare, mbody="not in your archive", mtype="chat")
+    await until(w.bob.got, lambda m: m["body"] == "not in your archive")
+    await p.set_preferences(default="always", always=[], never=[])
+    res = await w.bob["xep_0313"].retrieve(with_jid=alice, rsm={"max": 50})
+    assert "not in your archive" not in [m["mam_result"]["forwarded"]["stanza"]["body"] for m in res["mam"]["results"]]
+
+
+FIELD = "{urn:xmpp:fulltext:0}fulltext"
+
+
+async def search(w):
+    w.alice.send_message(mto=w.bob.boundjid.bare, mbody="Überraschung im Café", mtype="chat")
+    await until(w.bob.got, lambda m: m["body"].startswith("Über"))
+    iq, mask = w.bob["xep_0313"]._pre_mam_retrieve(with_jid=w.alice.boundjid.bare)
+    x = iq.xml.find(".//{jabber:x:data}x")
+    x.append(slixmpp.ET.fromstring(f"<field xmlns='jabber:x:data' var='{FIELD}'><value>cafe uberraschung</value></field>"))
+    got = slixmpp.xmlstream.handler.Collector("search", slixmpp.xmlstream.matcher.MatchXMLMask(str(mask)))
+    w.bob.register_handler(got)
+    fin = await iq.send(timeout=WAIT)
+    found = [m["mam_result"]["forwarded"]["stanza"]["body"] for m in got.stop()]
+    assert found == ["Überraschung im Café"], (found, str(fin))
+
+
+async def searchable(w):
+    fields = await w.bob["xep_0313"].get_fields()
+    return FIELD in str(fields)
+
+
 async def main():
     w = World()
     for name, f in (("login-starttls", login_starttls), ("login-direct-tls", login_direct), ("presence", presence),
-                    ("chat", chat), ("receipts", receipts), ("carbons", carbons), ("mam", mam), ("sm-resume", resume), ("room", room)):
+                    ("chat", chat), ("receipts", receipts), ("carbons", carbons), ("mam", mam), ("preferences", preferences), ("sm-resume", resume), ("room", room)):
         await step(name, f(w))
+        if name == "mam" and await searchable(w):
+            await step("search", search(w))
     for c in ("alice", "bob", "second", "dave"):
         if hasattr(w, c):
             getattr(w, c).disconnect(wait=0.5)
