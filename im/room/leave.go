@@ -143,6 +143,7 @@ func (r *room) expel(o *occupant, w why, codes ...string) {
 		r.push(t.s, n.frame(r.sees(o.role), true, ""))
 	}
 	r.tell(n)
+	talk{r}.forsaken()
 }
 
 // collapse is for when nobody knows what the data set says of the room: all are

@@ -69,10 +69,7 @@ func (s *sim) does(d doing) done {
 		return s.enter(d.by)
 	}
 	if d.op == "leave" {
-		s.in[d.by] = false
-		if s.state == locked && !slices.Contains(s.in[:], true) { // XEP-0045 §10.1.3
-			*s = nobody()
-		}
+		s.out(d.by)
 		return done{said: "ok"}
 	}
 	mine := s.aff[d.by]
@@ -109,6 +106,15 @@ func (s *sim) does(d doing) done {
 	return done{said: "ok"}
 }
 
+// out takes somebody out; who is not here does not leave (XEP-0045 §17.3).
+func (s *sim) out(u int) {
+	was := s.in[u]
+	s.in[u] = false
+	if was && s.state == locked && !slices.Contains(s.in[:], true) { // XEP-0045 §10.1.3
+		*s = nobody()
+	}
+}
+
 func (s *sim) enter(u int) done {
 	switch {
 	case s.state == void:
@@ -135,7 +141,7 @@ func (s *sim) affiliate(d doing) done {
 	}
 	*s = next
 	if d.to == Outcast {
-		s.in[d.who] = false
+		s.out(d.who)
 	}
 	return done{said: "ok"}
 }
