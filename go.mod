@@ -3,6 +3,7 @@ module github.com/parlance-im/parlance
 go 1.26.8
 
 require (
+	github.com/anishathalye/porcupine v1.0.3
 	github.com/gobwas/ws v1.4.0
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.10.0

@@ -25,7 +25,6 @@ var randomness = map[string]struct {
 	"im/room/store.go":       {1, "256 bits: the key of occupant ids (XEP-0421)"},
 	"im/room/pass.go":        {1, "80 bits: the id of an iq passed on (I5 asks for 64)"},
 	"im/route/table.go":      {1, "80 bits: the id of a push (I5 asks for 64)"},
-	"im/room/group.go":       {1, "120 bits: the name of a room given out (XEP-0307)"},
 	"im/pep/caps.go":         {1, "80 bits: the id of a question (I5 asks for 64)"},
 	"im/pep/event.go":        {1, "64 bits: the id of an event, which permits nothing"},
 	"im/pubsub/write.go":     {1, "80 bits: the name of an item that was given none"},

@@ -11,7 +11,8 @@ import (
 // Deaf is XEP-0191 §3.3 for rooms: an account has blocked those for whom who
 // answers true. Its sessions leave a blocked room, as if they had gone: nothing
 // comes from there any more. A blocked occupant is not heard: what it says in the room
-// does not reach them, while its presence, which is the room's, does. who is nil when somebody was unblocked. It does no I/O.
+// does not reach them, while its presence, which is the room's, does. who is nil when somebody was unblocked. It does no I/O: a
+// temporary room that is empty then is swept later.
 func (rs *Rooms) Deaf(account jid.JID, who func(jid.JID) bool) {
 	if rs == nil {
 		return
@@ -24,9 +25,6 @@ func (rs *Rooms) Deaf(account jid.JID, who func(jid.JID) bool) {
 				r.part(t, nil, nil)
 			} else if t != nil {
 				talk{r}.listen(t)
-			}
-			if len(r.seats) == 0 && r.state == locked {
-				r.vacate() // a temporary one is swept later: no I/O here
 			}
 			r.mu.Unlock()
 		}

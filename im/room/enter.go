@@ -46,7 +46,7 @@ func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanz
 		return err
 	}
 	if a.x != nil {
-		if a.makes, err = (clerk{rs.Rooms}).makes(ctx, s.JID().Bare()); err != nil {
+		if a.makes, err = (clerk(rs)).makes(ctx, s.JID().Bare()); err != nil {
 			return err
 		}
 	}

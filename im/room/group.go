@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,9 +65,7 @@ func (rs clerk) name(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	if mine >= promisesEach || len(u.given) >= promisesMost {
 		return nil, fail("resource-constraint", "use the names you were given first").WithType("wait")
 	}
-	var b [15]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	name := strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	name := strings.ToLower(rand.Text())
 	u.given[name] = promise{who, now}
 	return elem.New(spaceUnique, "unique").SetText(name), nil
 }

@@ -98,14 +98,23 @@ func (r *room) part(t *seat, st *stanza.Stanza, codes []string) {
 	r.push(t.s, n.frame(r.sees(o.role), true, id))
 	if last {
 		r.tell(n)
+		talk{r}.forsaken()
 		return
 	}
 	// The occupant stays with what its other sessions show.
 	r.announce(o, why{})
 }
 
-// emptied puts away what nobody is in any more: a room that was never configured
-// (XEP-0045 §10.1.3), a temporary one (§7.14).
+// forsaken ends a room that was never configured and that nobody is in any more
+// (XEP-0045 §10.1.3), in the moment the last one leaves. While its configuration is being written it is not ended:
+// it is about to be a room.
+func (r talk) forsaken() {
+	if r.state == locked && len(r.seats) == 0 && !r.changing {
+		r.vacate()
+	}
+}
+
+// emptied puts away a temporary room that nobody is in any more (XEP-0045 §7.14).
 func (rs *Rooms) emptied(ctx context.Context, at jid.JID) error {
 	if rs.stop.Load() {
 		return nil
@@ -115,12 +124,7 @@ func (rs *Rooms) emptied(ctx context.Context, at jid.JID) error {
 		if len(r.seats) > 0 {
 			return
 		}
-		switch {
-		case r.state == locked:
-			r.vacate()
-		case r.state == open && !r.cfg.Persistent:
-			temporary = true
-		}
+		temporary = r.state == open && !r.cfg.Persistent
 	})
 	if temporary {
 		return rs.vanish(ctx, at)
@@ -139,6 +143,7 @@ func (r *room) expel(o *occupant, w why, codes ...string) {
 		r.push(t.s, n.frame(r.sees(o.role), true, ""))
 	}
 	r.tell(n)
+	talk{r}.forsaken()
 }
 
 // collapse is for when nobody knows what the data set says of the room: all are

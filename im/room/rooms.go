@@ -232,6 +232,7 @@ func (r *room) carryOut(ctx context.Context, p *plan) error {
 			if store.IsAmbiguous(err) {
 				r.collapse() // nobody knows what is on disk: it is read again
 			}
+			talk{r}.forsaken()
 			return fmt.Errorf("room: change %s: %w", r.at, err)
 		}
 	}
