@@ -34,7 +34,7 @@ var tierRules = map[string]tierRule{
 		reason: "the message's way must not depend on features, companies or sockets",
 		ranks: map[string]int{
 			"im/meter": 0, "im/trace": 0, "im/session": 0, "im/search": 0, "im": 1, "im/route": 2, "im/account": 3, "im/roster": 3,
-			"im/visit": 3, "im/presence": 4, "im/block": 4, "im/archive": 4, "im/preference": 4, "im/carbon": 5, "im/room": 5, "im/pubsub": 5,
+			"im/visit": 3, "im/host": 3, "im/presence": 4, "im/block": 4, "im/archive": 4, "im/preference": 4, "im/carbon": 5, "im/room": 5, "im/pubsub": 5,
 			"im/file/picture": 5, "im/pep": 6, "im/file": 6, "im/push": 6, "im/deliver": 7,
 		},
 	},

@@ -29,6 +29,7 @@ type Conn struct {
 	err     error
 	try     func(fd uintptr) bool
 	served  *x509.Certificate // certificate of the handshake; set before it ends
+	wants   string            // host a handshake without a server name is for; set before it begins
 	files   *Files            // nil if not counted
 	traffic *meter.Traffic    // nil if not counted
 	closed  atomic.Bool

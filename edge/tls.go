@@ -5,16 +5,19 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Keys holds the server's certificate, which can be changed while it runs:
+// Keys holds the server's certificates, which can be changed while it runs:
 // connections that are open keep what they have.
 type Keys struct {
 	mu      sync.RWMutex
-	cert    *tls.Certificate // mu
-	swapped bool             // mu: there was another one before
+	cert    *tls.Certificate            // mu; of the first host, and of whoever names none of ours
+	others  map[string]*tls.Certificate // mu; by host; replaced, never changed in place
+	swapped bool                        // mu: which one a session was shown can't be told from now on
 }
 
 // NewKeys starts with a certificate.
@@ -25,21 +28,50 @@ func NewKeys(cert tls.Certificate) (*Keys, error) {
 
 // Set changes the certificate of the handshakes to come.
 func (k *Keys) Set(cert tls.Certificate) error {
-	if len(cert.Certificate) == 0 || cert.PrivateKey == nil {
-		return errors.New("edge: certificate or private key is missing")
-	}
-	if cert.Leaf == nil {
-		leaf, err := x509.ParseCertificate(cert.Certificate[0])
-		if err != nil {
-			return err
-		}
-		cert.Leaf = leaf
+	if err := whole(&cert); err != nil {
+		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.swapped = k.cert != nil
 	k.cert = &cert
 	return nil
+}
+
+// SetHost gives a host beside the first one a certificate of its own; nil takes it away.
+func (k *Keys) SetHost(name string, cert *tls.Certificate) error {
+	if cert != nil {
+		c := *cert
+		if err := whole(&c); err != nil {
+			return err
+		}
+		cert = &c
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := maps.Clone(k.others)
+	if next == nil {
+		next = map[string]*tls.Certificate{}
+	}
+	if cert == nil {
+		delete(next, name)
+	} else {
+		next[name] = cert
+	}
+	k.others, k.swapped = next, true
+	return nil
+}
+
+func whole(cert *tls.Certificate) error {
+	if len(cert.Certificate) == 0 || cert.PrivateKey == nil {
+		return errors.New("edge: certificate or private key is missing")
+	}
+	if cert.Leaf != nil {
+		return nil
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	cert.Leaf = leaf
+	return err
 }
 
 // Leaf is the certificate of new handshakes.
@@ -52,10 +84,45 @@ func (k *Keys) Leaf() *x509.Certificate {
 func (k *Keys) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if c := Base(hello.Conn); c != nil {
-		c.served = k.cert.Leaf
+	c := Base(hello.Conn)
+	name := hello.ServerName
+	if name == "" && c != nil {
+		name = c.wants // RFC 6120 §13.7.1.2: the stream has named its host before STARTTLS
 	}
-	return k.cert, nil
+	cert := k.of(strings.ToLower(name))
+	if c != nil {
+		c.served = cert.Leaf
+	}
+	return cert, nil
+}
+
+// of is a host's certificate, or the one that names what was asked for; mu is held.
+func (k *Keys) of(name string) *tls.Certificate {
+	if len(k.others) == 0 {
+		return k.cert
+	}
+	if own := k.others[name]; own != nil {
+		return own
+	}
+	if name == "" || k.cert.Leaf.VerifyHostname(name) == nil {
+		return k.cert
+	}
+	for _, c := range k.others { // a service below a host
+		if c.Leaf.VerifyHostname(name) == nil {
+			return c
+		}
+	}
+	return k.cert
+}
+
+// HostLeaf is a host's own certificate; nil if it has none.
+func (k *Keys) HostLeaf(name string) *x509.Certificate {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if c := k.others[name]; c != nil {
+		return c.Leaf
+	}
+	return nil
 }
 
 // Shown is the certificate a connection was shown, for channel binding
@@ -72,6 +139,9 @@ func (k *Keys) Shown(c *Conn) *x509.Certificate {
 	}
 	return k.cert.Leaf
 }
+
+// Wants says which host a connection is for whose TLS handshake may name none.
+func (c *Conn) Wants(host string) { c.wants = host }
 
 // Config is a server's TLS configuration: TLS 1.2 is the floor (RFC 7590 §3.1 and
 // RFC 8996), crypto/tls knows no compression, renegotiation by the client or early data

@@ -73,5 +73,13 @@ type Outcome struct {
 // Note is a remark for the person (XEP-0050 §4.3).
 type Note struct{ Type, Text string } // info, warn or error
 
+// Mend is an error in what a person wrote into a stage's form that this person
+// can mend: they get the form once more, with what they wrote and a note of the
+// type error (XEP-0050 §3.3, §4.3), not an error stanza that ends the command for
+// many clients.
+type Mend struct{ Text string }
+
+func (m *Mend) Error() string { return m.Text }
+
 // Done is an outcome with one remark.
 func Done(text string) *Outcome { return &Outcome{Notes: []Note{{"info", text}}} }

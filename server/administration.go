@@ -19,7 +19,7 @@ import (
 func (c *core) administration() serviceadmin.Config {
 	return serviceadmin.Config{
 		Accounts: c.accounts, Rosters: c.rosters, Blocks: c.blocks, Wall: c.wall, Routes: c.routes, Visits: c.visits,
-		Notices: c.notices, Path: latePath{c}, Seen: c.presence.LastSeen, Now: time.Now, Stop: c.stopping.after,
+		Notices: c.notices, Home: c.domain, Path: latePath{c}, Seen: c.presence.LastSeen, Now: time.Now, Stop: c.stopping.after,
 		SetCard: func(ctx context.Context, owner jid.JID, card *elem.Element) error {
 			return vcard.SetCard(ctx, c.db, owner, card)
 		},

@@ -32,6 +32,9 @@ func certificate(c *Config, now time.Time) (tls.Certificate, error) {
 	if c.SelfMade() {
 		cert, key = filepath.Join(c.Data, certFile), filepath.Join(c.Data, keyFile)
 		if _, err := os.Stat(cert); errors.Is(err, fs.ErrNotExist) {
+			if err := os.MkdirAll(c.Data, 0o700); err != nil {
+				return tls.Certificate{}, fmt.Errorf("server: certificate: %w", err)
+			}
 			if err := makeCertificate(c.Data, c.Domain, now); err != nil {
 				return tls.Certificate{}, fmt.Errorf("server: certificate: %w", err)
 			}

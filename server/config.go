@@ -13,20 +13,21 @@ import (
 // Config is everything an operator can set. The tags are the documentation:
 // "doc" is what `parlance config example` prints above the key, "live" marks a
 // key that a reload may change while the server runs (every other one needs a
-// restart).
+// restart), "host" one that can be set differently on one host (parlance host set).
 type Config struct {
-	Domain  string  `toml:"domain" doc:"The part behind the @ in your people's addresses. It can't be changed later without new accounts."`
-	Name    string  `toml:"name" doc:"What the web client calls this place."`
-	Data    string  `toml:"data" doc:"Folder for everything the server keeps. A relative path counts from this file's folder (without a file: from the working folder)."`
-	Storage Storage `toml:"storage"`
-	Listen  Listen  `toml:"listen"`
-	TLS     TLS     `toml:"tls"`
-	Login   Login   `toml:"login"`
-	Files   Files   `toml:"files"`
-	Limits  Limits  `toml:"limits"`
-	Rooms   Rooms   `toml:"rooms"`
-	Log     Log     `toml:"log"`
-	Contact Contact `toml:"contact"`
+	Domain    string   `toml:"domain" doc:"The part behind the @ in your people's addresses. It can't be changed later without new accounts. More domains beside it: parlance host add."`
+	Name      string   `toml:"name" host:"yes" doc:"What the web client calls this place."`
+	Operators []string `toml:"operators" doc:"Accounts that administer every host (parlance host). Those of the first one that are administrators also have what concerns the whole server: stopping it, and its black and white lists."`
+	Data      string   `toml:"data" doc:"Folder for everything the server keeps. A relative path counts from this file's folder (without a file: from the working folder)."`
+	Storage   Storage  `toml:"storage"`
+	Listen    Listen   `toml:"listen"`
+	TLS       TLS      `toml:"tls"`
+	Login     Login    `toml:"login"`
+	Files     Files    `toml:"files"`
+	Limits    Limits   `toml:"limits"`
+	Rooms     Rooms    `toml:"rooms"`
+	Log       Log      `toml:"log"`
+	Contact   Contact  `toml:"contact"`
 }
 
 // Storage says where records, accounts and rosters are kept.
@@ -46,23 +47,23 @@ type Listen struct {
 
 // TLS holds the certificate of the domain.
 type TLS struct {
-	Cert       string `toml:"cert" live:"yes" doc:"PEM file with the certificate and its chain; must name the domain. Empty: one signed by an own authority is made in DATA (people must then trust DATA/ca.pem)."`
-	Key        string `toml:"key" live:"yes" doc:"PEM file with its private key."`
+	Cert       string `toml:"cert" live:"yes" host:"yes" doc:"PEM file with the certificate and its chain; must name the domain. Empty: one signed by an own authority is made in DATA (people must then trust DATA/ca.pem)."`
+	Key        string `toml:"key" live:"yes" host:"yes" doc:"PEM file with its private key."`
 	MinVersion string `toml:"min_version" doc:"Oldest TLS version spoken: \"1.2\" or \"1.3\"."`
 }
 
 // Login says how people prove who they are.
 type Login struct {
-	Mechanisms         []string `toml:"mechanisms" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS. A SCRAM mechanism is left out while an account that may log in has no keys for its hash."`
+	Mechanisms         []string `toml:"mechanisms" host:"yes" doc:"SASL mechanisms offered; -PLUS only with channel binding, PLAIN and OAUTHBEARER only under TLS. A SCRAM mechanism is left out while an account that may log in has no keys for its hash."`
 	ScramIterations    int      `toml:"scram_iterations" doc:"PBKDF2 rounds of newly set passwords (XEP-0438: at least 10000)."`
-	MinPassword        int      `toml:"min_password" doc:"Shortest password that can be set; 8 is the floor."`
+	MinPassword        int      `toml:"min_password" host:"yes" doc:"Shortest password that can be set; 8 is the floor."`
 	TokenLifetime      Duration `toml:"token_lifetime" doc:"How long a device that was let in once may log in with a token instead of the password (XEP-0484), counted from its last visit. 0s: never."`
 	ClientCA           string   `toml:"client_ca" doc:"PEM file with the authorities whose certificates let people in (EXTERNAL): those who are named there as XMPP address, in the subjectAltName alone. Empty: none."`
 	ClientCRL          string   `toml:"client_crl" doc:"PEM or DER file with the list of what they have revoked. It is read again when it changes; one that is out of date lets nobody in."`
-	Guests             int      `toml:"guests" doc:"How many people without an account may be here at once (ANONYMOUS). They can write and chat, and change nothing; with their connection they are gone. 0: nobody."`
-	Registration       string   `toml:"registration" doc:"Who may make an account by itself (XEP-0077): \"closed\": nobody; \"invited\": who has an invitation (XEP-0445); \"open\": everybody who gets here."`
-	Invite             string   `toml:"invite" doc:"Who may invite: \"admins\" or \"everybody\" (XEP-0401)."`
-	InviteLifetime     Duration `toml:"invite_lifetime" doc:"How long an invitation is good."`
+	Guests             int      `toml:"guests" host:"yes" doc:"How many people without an account may be here at once (ANONYMOUS). They can write and chat, and change nothing; with their connection they are gone. 0: nobody."`
+	Registration       string   `toml:"registration" host:"yes" doc:"Who may make an account by itself (XEP-0077): \"closed\": nobody; \"invited\": who has an invitation (XEP-0445); \"open\": everybody who gets here."`
+	Invite             string   `toml:"invite" host:"yes" doc:"Who may invite: \"admins\" or \"everybody\" (XEP-0401)."`
+	InviteLifetime     Duration `toml:"invite_lifetime" host:"yes" doc:"How long an invitation is good."`
 	FailuresPerAccount int      `toml:"failures_per_account" doc:"Wrong passwords per account in 10 minutes before it must wait."`
 	FailuresPerSource  int      `toml:"failures_per_source" doc:"Wrong passwords per client address in 10 minutes before it must wait."`
 	Plaintext          bool     `toml:"plaintext" doc:"Allow login without TLS on listen.c2s. Refused unless every address there is loopback."`
@@ -78,7 +79,7 @@ type Limits struct {
 	PreAuthElements     int      `toml:"pre_auth_elements" doc:"Elements before login."`
 	PreAuthPerAddress   int      `toml:"pre_auth_per_address" doc:"Connections of one client address that are not logged in."`
 	PreAuthConnections  int      `toml:"pre_auth_connections" doc:"Connections that are not logged in, all together."`
-	StanzaBytes         Size     `toml:"stanza_bytes" doc:"One stanza of a client."`
+	StanzaBytes         Size     `toml:"stanza_bytes" host:"yes" doc:"One stanza of a client."`
 	StanzaDepth         int      `toml:"stanza_depth" doc:"Elements within elements."`
 	StanzaElements      int      `toml:"stanza_elements" doc:"Elements in one stanza."`
 	StanzaAttributes    int      `toml:"stanza_attributes" doc:"Attributes of one element."`
@@ -97,12 +98,12 @@ type Limits struct {
 
 // Rooms is multi-user chat (XEP-0045).
 type Rooms struct {
-	Domain     string `toml:"domain" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
-	Name       string `toml:"name" doc:"What clients call the service."`
-	Create     bool   `toml:"create" doc:"Everybody may make rooms."`
-	Persistent bool   `toml:"persistent" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
-	Occupants  int    `toml:"occupants" doc:"Most people in one room at once; an owner may allow fewer."`
-	History    int    `toml:"history" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`
+	Domain     string `toml:"domain" host:"yes" doc:"The address of the rooms' service. Empty: \"conference.\" before the domain. \"off\": there are no rooms."`
+	Name       string `toml:"name" host:"yes" doc:"What clients call the service."`
+	Create     bool   `toml:"create" host:"yes" doc:"Everybody with an address of the host may make rooms. If not: its administrators."`
+	Persistent bool   `toml:"persistent" host:"yes" doc:"Rooms are kept when nobody is in them, if their owner does not say otherwise."`
+	Occupants  int    `toml:"occupants" host:"yes" doc:"Most people in one room at once; an owner may allow fewer."`
+	History    int    `toml:"history" host:"yes" doc:"Most messages shown to somebody who enters; older ones are read from the room's archive."`
 }
 
 // Log says what is written to standard error.
@@ -113,21 +114,22 @@ type Log struct {
 
 // Contact tells where the people who run this server can be reached.
 type Contact struct {
-	Abuse    []string `toml:"abuse" doc:"Addresses that anybody may ask the server for (XEP-0157), as mailto:, xmpp: or https: links. This one: about spam and abuse."`
-	Admin    []string `toml:"admin" doc:"Those who run the server."`
-	Feedback []string `toml:"feedback" doc:"What people think of it."`
-	Sales    []string `toml:"sales" doc:"Sales."`
-	Security []string `toml:"security" doc:"Holes and incidents."`
-	Support  []string `toml:"support" doc:"Help."`
-	Status   []string `toml:"status" doc:"Where one sees whether the server works."`
+	Abuse    []string `toml:"abuse" host:"yes" doc:"Addresses that anybody may ask the server for (XEP-0157), as mailto:, xmpp: or https: links. This one: about spam and abuse."`
+	Admin    []string `toml:"admin" host:"yes" doc:"Those who run the server."`
+	Feedback []string `toml:"feedback" host:"yes" doc:"What people think of it."`
+	Sales    []string `toml:"sales" host:"yes" doc:"Sales."`
+	Security []string `toml:"security" host:"yes" doc:"Holes and incidents."`
+	Support  []string `toml:"support" host:"yes" doc:"Help."`
+	Status   []string `toml:"status" host:"yes" doc:"Where one sees whether the server works."`
 }
 
 // Default is what holds where the file says nothing, and all of it without a file.
 func Default() *Config {
 	return &Config{
-		Domain: "localhost",
-		Name:   "Parlance",
-		Data:   "parlance-data",
+		Domain:    "localhost",
+		Name:      "Parlance",
+		Operators: []string{},
+		Data:      "parlance-data",
 		Listen: Listen{
 			C2S:     []string{":5222"},
 			C2STLS:  []string{":5223"},

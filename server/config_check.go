@@ -79,6 +79,11 @@ func (c *Config) checkPlace(p *Problems) {
 	case j.String() != c.Domain:
 		p.add("domain", "write it as %q, as it stands in every address", j)
 	}
+	for _, o := range c.Operators {
+		if j, err := jid.Parse(o); err != nil || !j.IsBare() || j.Local() == "" || j.String() != o {
+			p.add("operators", "%q is no account: write it like \"somebody@example.com\"", o)
+		}
+	}
 	if c.Data == "" {
 		p.add("data", "must not be empty")
 	}

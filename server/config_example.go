@@ -14,6 +14,7 @@ func Example() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Parlance configuration. Every key is shown with its default; leave out what you don't change.\n")
 	b.WriteString("# Check it with: parlance config check FILE\n")
+	b.WriteString("# \"Per host\": parlance host set HOST KEY=VALUE sets it differently for one of your domains.\n")
 	walk(reflect.ValueOf(Default()).Elem(), "", func(key string, f reflect.StructField, v reflect.Value) {
 		if f.Type.Kind() == reflect.Struct {
 			fmt.Fprintf(&b, "\n[%s]\n", key)
@@ -32,6 +33,9 @@ func docOf(f reflect.StructField) string {
 	doc := f.Tag.Get("doc")
 	if f.Tag.Get("live") == "yes" {
 		doc += " A reload (SIGHUP) applies it."
+	}
+	if f.Tag.Get("host") == "yes" {
+		doc += " Per host."
 	}
 	return doc
 }

@@ -19,6 +19,7 @@ type reloader struct {
 	keys    *edge.Keys
 	level   *slog.LevelVar // nil: the log's level can't change
 	log     *slog.Logger
+	hosts   *hosts // nil: there is but one
 }
 
 // run reloads at each signal until ctx ends. What it refuses leaves everything as it was.
@@ -59,6 +60,9 @@ func (r *reloader) apply() (changed []string, err error) {
 	}
 	if r.level != nil {
 		r.level.Set(next.LogLevel())
+	}
+	if r.hosts != nil {
+		r.hosts.reload(context.Background(), next)
 	}
 	r.running = next
 	return changed, nil

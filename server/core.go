@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/parlance-im/parlance/feature/avatar"
+	"github.com/parlance-im/parlance/feature/disco"
 	"github.com/parlance-im/parlance/feature/serviceadmin"
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/account"
@@ -42,7 +44,8 @@ type core struct {
 	trace    *trace.Tracer
 	db       *store.DB
 	accounts *account.Store
-	guests   *account.Guests // nil: nobody without an account is let in
+	hosts    *hosts
+	guests   *account.Guests
 	rosters  *roster.Store
 	blocks   *block.Store
 	wall     *block.Wall
@@ -56,12 +59,13 @@ type core struct {
 	archive  *archive.Archive
 	witness  *archive.Witness
 	ledger   *archive.Ledger
-	files    *file.Store            // nil if nobody can upload
-	https    atomic.Pointer[string] // where people reach the HTTPS port; set when it is open
+	files    *file.Store              // nil if nobody can upload
+	https    atomic.Pointer[net.Addr] // where the HTTPS port is; set when it is open
 	routes   *route.Table
-	rooms    *room.Rooms // nil: off
+	rooms    *room.Services
 	path     *deliver.Path
-	caps     *elem.Element
+	disco    *disco.Disco
+	attempts *account.Limiter // of registrations, on all hosts together
 	features []im.Feature
 }
 
@@ -114,10 +118,13 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if accounts.TokenKey, err = tokenKey(c.cfg.Data); err != nil {
 		return err
 	}
-	if c.cfg.Login.Guests > 0 {
-		c.guests = account.NewGuests(c.domain.Domain(), c.cfg.Login.Guests)
+	if err = openHosts(ctx, c); err != nil {
+		return err
 	}
-	accounts.Guests = c.guests
+	c.guests = account.NewGuests(func(domain string) int { return c.hosts.config(domain).Login.Guests })
+	accounts.Guests, accounts.Operators = c.guests, operators(c.cfg)
+	accounts.MinOf = func(domain string) int { return c.hosts.config(domain).Login.MinPassword }
+	c.attempts, c.rooms = account.NewLimiter(30, 30, nil), room.NewServices()
 	if c.accounts, err = account.New(ctx, c.db, accounts); err != nil {
 		return err
 	}
@@ -140,10 +147,10 @@ func (c *core) assemble(ctx context.Context, version string, accounts account.Co
 	if c.wishes, err = preference.Open(ctx, c.db, c.rosters, c.log); err != nil {
 		return err
 	}
-	if err = c.openRooms(ctx); err != nil {
+	if err = c.paths(judge, version); err != nil {
 		return err
 	}
-	if err = c.paths(judge, version); err != nil {
+	if err = c.hosts.serveAll(ctx); err != nil {
 		return err
 	}
 	c.accounts.OnRemove(c.forget)
@@ -196,7 +203,7 @@ func (c *core) people() deliver.Judge {
 }
 
 func (c *core) paths(judge deliver.Judge, version string) error {
-	c.features, c.caps = features(c, version)
+	c.features, c.disco = features(c, version)
 	var err error
 	c.path, err = deliver.New(deliver.Config{
 		Judge: judge, Archive: c.archive, Ledger: c.ledger, Routes: c.routes, Presence: welcoming{followed{c.arrivals(), c.personal, c.avatars}, c},
@@ -207,7 +214,18 @@ func (c *core) paths(judge deliver.Judge, version string) error {
 	return err
 }
 
-func (c *core) local(domain string) bool { return domain == c.domain.Domain() }
+// local says whether a domain's people are ours; asked for every stanza.
+func (c *core) local(domain string) bool { return c.hosts.of(domain) != nil }
+
+// operators administer every host.
+func operators(cfg *Config) (out []jid.JID) {
+	for _, o := range cfg.Operators {
+		if j, err := jid.Parse(o); err == nil { // Config.Check has seen to it
+			out = append(out, j)
+		}
+	}
+	return out
+}
 
 // run carries stanzas until stop is called; ledger and index end after the path,
 // so that they write down what nobody confirmed and what finds the last messages.

@@ -18,11 +18,9 @@ import (
 	"github.com/parlance-im/parlance/edge/http"
 	"github.com/parlance-im/parlance/edge/ws"
 	"github.com/parlance-im/parlance/im"
-	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/meter"
 	"github.com/parlance-im/parlance/im/session"
-	"github.com/parlance-im/parlance/im/visit"
 	"github.com/parlance-im/parlance/web"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -60,8 +58,7 @@ type listener struct {
 // pathCore is im/deliver's path as an edge sees it: Open gives the edge's own interface.
 type pathCore struct {
 	*deliver.Path
-	visits *visit.Store
-	guests *account.Guests
+	c *core
 }
 
 func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
@@ -69,8 +66,13 @@ func (p pathCore) Open(s *session.Session) c2s.Inlet { return p.Path.Open(s) }
 // Bind notes who has come.
 func (p pathCore) Bind(ctx context.Context, account jid.JID, resource string, w session.Wire) (*session.Session, error) {
 	s, err := p.Path.Bind(ctx, account, resource, w)
-	if err == nil && !p.guests.Is(account) {
-		p.visits.Note(account.Bare(), s.Bound())
+	if err == nil && !p.c.local(account.Domain()) { // its host went while it came in
+		s.Kick(hostGone(account.DomainJID()))
+		p.End(ctx, s)
+		return nil, hostGone(account.DomainJID())
+	}
+	if err == nil && !p.c.guests.Is(account) {
+		p.c.visits.Note(account.Bare(), s.Bound())
 	}
 	return s, err
 }
@@ -90,6 +92,7 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)
 	}
+	c.hosts.open(e.keys)
 	if e.c2s, err = e.newC2S(); err != nil {
 		return nil, fmt.Errorf("server: c2s: %w", err)
 	}
@@ -100,7 +103,7 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	if e.metrics, err = metric.New(e.sources(version)); err != nil {
 		return nil, fmt.Errorf("server: metrics: %w", err)
 	}
-	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Log: c.log, Status: e.status(version),
+	e.admin = &api.Server{Accounts: c.accounts, Domain: c.domain.Domain(), Hosts: operating{c.hosts}, Log: c.log, Status: e.status(version),
 		Metrics: e.metrics.Handler(), Trace: c.trace}
 	if err := e.open(ctx); err != nil {
 		e.close()
@@ -120,19 +123,14 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 		known.Ask(tlsConf)
 	}
 	return c2s.New(c2s.Config{
-		Authorities: known, Guests: visitors(c), Register: registration(c),
-		Domain: c.domain, Core: pathCore{c.path, c.visits, c.guests},
+		Authorities: known, Guests: c.guests, Hosts: c.hosts.edge,
+		Domain: c.domain, Core: pathCore{c.path, c},
 		Credentials: c.credentials, Revoked: c.accounts.Revoked,
 		Devices: devices(c), Upgrades: c.accounts.Upgrades, Begin: c.begin,
-		Mechanisms: c.cfg.Login.Mechanisms,
-		Plaintext:  c.cfg.Login.Plaintext,
-		Keys:       e.keys,
-		TLS:        tlsConf,
-		Gate:       e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
-		Features: func() []*elem.Element {
-			return []*elem.Element{c.caps, elem.New("urn:xmpp:features:rosterver", "ver"),
-				elem.New("urn:xmpp:features:pre-approval", "sub")}
-		},
+		Plaintext: c.cfg.Login.Plaintext,
+		Keys:      e.keys,
+		TLS:       tlsConf,
+		Gate:      e.gate, Files: e.files, Limits: edgeLimits(c.cfg),
 		Log: c.log, Meter: c.meter, Trace: c.trace,
 	})
 }
@@ -145,7 +143,7 @@ func (e *edges) newHTTP(version string) (*http.Server, error) {
 		routes = append(routes, f.HTTP...)
 	}
 	return http.New(http.Config{
-		Domain: c.domain, Name: c.cfg.Name, Version: version,
+		Domain: c.domain, Name: c.cfg.Name, Version: version, Hosts: c.hosts.called,
 		Assets: web.Assets(), Tokens: c.accounts, Credentials: c.credentials, Routes: routes,
 		Revoked:   c.accounts.Revoked,
 		WebSocket: &ws.Handler{Server: e.c2s, Gate: e.gate, Log: c.log, Context: e.live},
@@ -164,14 +162,6 @@ func devices(c *core) c2s.Devices {
 		return nil
 	}
 	return c.accounts.Devices
-}
-
-// visitors is nil where nobody without an account is let in.
-func visitors(c *core) c2s.Guests {
-	if c.guests == nil {
-		return nil
-	}
-	return c.guests
 }
 
 func (c *core) credentials(source netip.Addr) sasl.Credentials { return c.accounts.Login(source) }

@@ -25,6 +25,7 @@ import (
 	"github.com/parlance-im/parlance/im/carbon"
 	"github.com/parlance-im/parlance/im/deliver"
 	"github.com/parlance-im/parlance/im/file"
+	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/im/pep"
 	"github.com/parlance-im/parlance/im/preference"
 	"github.com/parlance-im/parlance/im/presence"
@@ -40,7 +41,7 @@ import (
 
 // features is the list of all features. Their order means nothing: whatever
 // has an order is a line in im/deliver or policy.go.
-func features(c *core, v string) ([]im.Feature, *elem.Element) {
+func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 	all := []im.Feature{
 		archive.Feature(c.archive, c.routes),
 		avatar.Feature(),
@@ -62,26 +63,23 @@ func features(c *core, v string) ([]im.Feature, *elem.Element) {
 		vcard.Feature(c.db, c.avatars),
 		version.Feature(v),
 		serviceadmin.Feature(c.administration()),
-		registration(c).Feature(),
+		registration(c, c.cfg).Feature(),
 		invitations(c),
 	}
-	forms, items := contactForm(c.cfg.Contact), services(c)
 	if c.cfg.uploads() {
-		all = append(all, upload.Feature(upload.Config{Domain: c.domain, Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
-		forms = append(forms, upload.Form(c.cfg.Files.MaxSize.Bytes()))
-		// Gajim looks for the upload service among the server's items only.
-		items = append(items, c.domain)
+		all = append(all, upload.Feature(upload.Config{Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))
 	}
-	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log})
+	commands := adhoc.New(adhoc.Config{Features: all, Log: c.log, Account: pep.Command(c.personal)})
 	all = append(all, commands.Feature(), contacts(), portable())
-	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Forms: forms, Items: items})
-	return append(all, d.Feature()), d.Caps()
+	d := disco.New(disco.Config{Name: c.cfg.Name, Features: all, MaySee: c.presence.MaySee, Guest: c.guests.Is, Nodes: commands, Personal: c.personal.Requests(), Of: c.hosts.says})
+	return append(all, d.Feature()), d
 }
 
 // migrations are the tables of all packages that own some.
 func migrations() []store.Migrations {
 	return []store.Migrations{
 		account.Migrations(),
+		host.Migrations(),
 		archive.Migrations(),
 		roster.Migrations(),
 		block.Migrations(),

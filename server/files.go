@@ -11,15 +11,16 @@ import (
 
 	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/im/file/picture"
+	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
 // Files says what people may upload and where it is kept (XEP-0363).
 type Files struct {
 	URL              string   `toml:"url" doc:"Where people reach listen.https, like \"https://chat.example.com\": it stands in the address of every file. Empty: https://DOMAIN with the port of the first address of listen.https; if that is loopback, the address itself."`
-	MaxSize          Size     `toml:"max_size" doc:"One file. It is announced to clients."`
-	PerDay           Size     `toml:"per_day" doc:"What one account may upload in 24 hours."`
-	FilesPerDay      int      `toml:"files_per_day" doc:"The same in files."`
-	Total            Size     `toml:"total" doc:"What one account may have uploaded in all."`
+	MaxSize          Size     `toml:"max_size" host:"yes" doc:"One file. It is announced to clients."`
+	PerDay           Size     `toml:"per_day" host:"yes" doc:"What one account may upload in 24 hours."`
+	FilesPerDay      int      `toml:"files_per_day" host:"yes" doc:"The same in files."`
+	Total            Size     `toml:"total" host:"yes" doc:"What one account may have uploaded in all."`
 	Keep             Duration `toml:"keep" doc:"Files of messages are removed when they are older. \"0s\": never, they are part of the record. Held files and those of profiles stay in any case."`
 	StripMetadata    bool     `toml:"strip_metadata" doc:"Remove from JPEG, PNG and WebP where, when and with what they were made. The picture itself is not changed; its bytes are, so that a hash the sender made of the original no longer fits."`
 	ThumbnailPixels  int      `toml:"thumbnail_pixels" doc:"Pictures with more pixels get no thumbnail."`
@@ -110,9 +111,14 @@ func (c *core) openFiles(ctx context.Context) (err error) {
 	f := c.cfg.Files
 	l := file.DefaultLimits()
 	l.Size, l.PerDay, l.FilesPerDay, l.Total = f.MaxSize.Bytes(), f.PerDay.Bytes(), f.FilesPerDay, f.Total.Bytes()
-	conf := file.Config{DB: c.db, Dir: filepath.Join(c.cfg.Data, "files"), Limits: l, Keep: f.Keep.D(), Strip: f.StripMetadata,
+	conf := file.Config{DB: c.db, Dir: filepath.Join(c.cfg.Data, "files"), Limits: l, LimitsOf: fileLimits(c.hosts, l), Keep: f.Keep.D(), Strip: f.StripMetadata,
 		Pictures: picture.Limits{Pixels: int64(f.ThumbnailPixels), Workers: int64(f.ThumbnailWorkers)},
-		Active:   c.accounts.Active, Now: time.Now, Log: c.log}
+		Active: func(ctx context.Context, who jid.JID) (bool, error) {
+			if !c.local(who.Domain()) { // its host is gone
+				return false, nil
+			}
+			return c.accounts.Active(ctx, who)
+		}, Now: time.Now, Log: c.log}
 	if f.Store == "s3" {
 		s := f.S3
 		conf.S3 = &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,
@@ -122,6 +128,15 @@ func (c *core) openFiles(ctx context.Context) (err error) {
 	return err
 }
 
+// fileLimits are those of an account's host.
+func fileLimits(h *hosts, l file.Limits) func(jid.JID) file.Limits {
+	return func(owner jid.JID) file.Limits {
+		l, f := l, h.config(owner.Domain()).Files
+		l.Size, l.PerDay, l.FilesPerDay, l.Total = f.MaxSize.Bytes(), f.PerDay.Bytes(), f.FilesPerDay, f.Total.Bytes()
+		return l
+	}
+}
+
 func (c *core) closeFiles() error {
 	if c.files == nil {
 		return nil
@@ -129,24 +144,23 @@ func (c *core) closeFiles() error {
 	return c.files.Close()
 }
 
-// base is the address files are found at.
-func (c *core) base() string {
-	if u := c.https.Load(); u != nil {
-		return *u
+// base is the address a host's people find files at.
+func (c *core) base(domain string) string {
+	switch at := c.https.Load(); {
+	case c.cfg.Files.URL != "":
+		return c.cfg.Files.URL
+	case at != nil:
+		return baseURL(domain, *at)
 	}
-	return "https://" + c.domain.Domain()
+	return "https://" + domain
 }
 
-// reachable works it out when the ports are known.
+// reachable notes where the HTTPS port is, when it is open.
 func (c *core) reachable(open []listener) {
-	u := c.cfg.Files.URL
 	for _, l := range open {
-		if l.kind == "http" && u == "" {
-			u = baseURL(c.domain.Domain(), l.ln.Addr())
+		if at := l.ln.Addr(); l.kind == "http" && c.https.CompareAndSwap(nil, &at) {
+			return
 		}
-	}
-	if u != "" {
-		c.https.Store(&u)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestBaseURL_whereFilesAreFound(t *testing.T) {
 	c := &core{cfg: Default()}
 	c.cfg.Files.URL = "https://chat.example.com"
 	c.reachable(nil)
-	if got := c.base(); got != "https://chat.example.com" {
+	if got := c.base("acme.test"); got != "https://chat.example.com" {
 		t.Errorf("%s", got)
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
-// registration is XEP-0077 and XEP-0445.
-func registration(c *core) *register.Register {
+// registration is XEP-0077 and XEP-0445, before a login to one host and, behind it, for all.
+func registration(c *core, cfg *Config) *register.Register {
 	r := &register.Register{Config: register.Config{
-		Domain: c.domain.Domain(), Policy: register.Policy(c.cfg.Login.Registration),
-		Limiter: account.NewLimiter(30, 30, nil), Befriend: c.befriend, Log: c.log,
+		Domain: cfg.Domain, Policy: register.Policy(cfg.Login.Registration),
+		Of:      func(domain string) register.Policy { return register.Policy(c.hosts.config(domain).Login.Registration) },
+		Limiter: c.attempts, Befriend: c.befriend, Log: c.log,
 	}}
 	if c.accounts != nil {
 		r.Accounts, r.Invites = c.accounts, c.accounts.Invites
@@ -28,10 +29,15 @@ func registration(c *core) *register.Register {
 
 // invitations is XEP-0401.
 func invitations(c *core) im.Feature {
-	conf := invite.Config{TTL: c.cfg.Login.InviteLifetime.D(), Accounts: c.cfg.Login.Registration != string(register.Closed),
-		Everybody: c.cfg.Login.Invite == "everybody"}
+	conf := invite.Config{Policy: func(domain string) invite.Policy {
+		l := c.hosts.config(domain).Login
+		return invite.Policy{TTL: l.InviteLifetime.D(), Accounts: l.Registration != string(register.Closed), Everybody: l.Invite == "everybody"}
+	}}
 	if c.accounts != nil {
-		conf.Invites, conf.Admin, conf.Member = c.accounts.Invites, account.Of(c.accounts, c.domain.Domain()).IsAdmin, c.accounts.Active
+		conf.Invites, conf.Member = c.accounts.Invites, c.accounts.Active
+		conf.Admin = func(ctx context.Context, who jid.JID) (bool, error) {
+			return account.Of(c.accounts, who.Domain()).IsAdmin(ctx, who)
+		}
 	}
 	return invite.Feature(conf)
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/parlance-im/parlance/admin/api"
 	"github.com/parlance-im/parlance/admin/command"
+	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/host"
+	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
 // OpenAccounts finds the accounts for `parlance user`: in the server that runs
@@ -23,7 +26,7 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	}
 	client, err := api.Dial(ctx, cfg.AdminSocket())
 	if err == nil {
-		return command.Opened{Accounts: client, Domain: client.Status.Domain, Close: func() error { client.Close(); return nil }}, nil
+		return command.Opened{Accounts: client, Hosts: client.Hosts(), Domain: client.Status.Domain, Close: func() error { client.Close(); return nil }}, nil
 	}
 	if !errors.Is(err, api.ErrNoServer) {
 		return command.Opened{}, err
@@ -36,7 +39,7 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	if err != nil {
 		return command.Opened{}, err
 	}
-	opened := command.Opened{Accounts: c.accounts, Domain: cfg.Domain, Close: c.close}
+	opened := command.Opened{Accounts: housed{c.accounts, c, p.Config != ""}, Hosts: operating{c.hosts}, Domain: cfg.Domain, Close: c.close}
 	if p.Config == "" {
 		// Without a file the domain is only a default: what the data set has counts more.
 		first, err := c.accounts.List(ctx, "", 1)
@@ -48,6 +51,24 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 		}
 	}
 	return opened, nil
+}
+
+// housed are the accounts of a stopped server, where nobody is added to a host that is not there.
+type housed struct {
+	*account.Store
+	c     *core
+	knows bool // a file says which the first host is
+}
+
+func (a housed) Create(ctx context.Context, who jid.JID, password string, o account.Options) error {
+	if a.knows {
+		if _, _, _, err := (operating{a.c.hosts}).find(ctx, who.DomainJID()); errors.Is(err, host.ErrNotFound) {
+			return &account.Refused{Why: who.Domain() + " is no host of this server; add it with parlance host add"}
+		} else if err != nil {
+			return err
+		}
+	}
+	return a.Store.Create(ctx, who, password, o)
 }
 
 // OpenRunning finds the running server for `parlance profile` and `parlance trace`.

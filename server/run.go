@@ -90,7 +90,7 @@ func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	aside.Go(func() { tidyMemory(ctx, e.files.Open) })
 	look := watch{dir: cfg.Data, keys: e.keys, space: Space, now: time.Now, log: o.Log}
 	aside.Go(func() { look.run(ctx) })
-	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log}
+	live := reloader{path: o.ConfigPath, running: cfg, keys: e.keys, level: o.Level, log: o.Log, hosts: c.hosts}
 	aside.Go(func() { live.run(ctx, o.Reload) })
 	aside.Go(func() {
 		select {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/im/trace"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
@@ -21,6 +23,8 @@ import (
 type Server struct {
 	Accounts *account.Store
 	Domain   string
+	// Hosts are all domains; nil: there is but Domain.
+	Hosts Hosts
 	// Status fills in what the server knows of itself; nil leaves it empty.
 	Status func() Status
 	// Metrics answers GET /metrics; nil: there are none.
@@ -86,7 +90,7 @@ func (s *Server) handler(stopping context.Context) http.Handler {
 	if s.Metrics != nil {
 		mux.Handle("GET /metrics", s.Metrics)
 	}
-	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
+	all := map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":                s.status,
 		"GET /v1/users":                 s.list,
 		"POST /v1/users":                s.add,
@@ -106,7 +110,9 @@ func (s *Server) handler(stopping context.Context) http.Handler {
 			defer context.AfterFunc(stopping, cancel)()
 			return s.load(w, r.WithContext(ctx))
 		},
-	} {
+	}
+	maps.Copy(all, s.hostRoutes())
+	for pattern, f := range all {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := f(w, r); err != nil {
 				p, status := toProblem(err)
@@ -202,7 +208,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.here(who); err != nil {
+	if err := s.here(r.Context(), who); err != nil {
 		return err
 	}
 	if err := s.Accounts.Create(r.Context(), who, q.Password, account.Options{Name: q.Name, Admin: q.Admin}); err != nil {
@@ -214,13 +220,21 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request) error {
 }
 
 // here refuses accounts of a domain this server is not.
-func (s *Server) here(who jid.JID) error {
+func (s *Server) here(ctx context.Context, who jid.JID) error {
 	home, err := jid.New("", s.Domain, "")
 	if err != nil {
 		return err
 	}
-	if who.DomainJID() != home {
+	if who.DomainJID() == home {
+		return nil
+	}
+	if s.Hosts == nil {
 		return &badRequest{"the domain of this server is " + home.String()}
+	}
+	if _, err := s.Hosts.Show(ctx, who.DomainJID()); errors.Is(err, host.ErrNotFound) {
+		return &badRequest{who.Domain() + " is no host of this server; add it with parlance host add"}
+	} else if err != nil {
+		return err
 	}
 	return nil
 }

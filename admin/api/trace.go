@@ -23,7 +23,7 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
 	if s.Trace == nil {
 		return &badRequest{"nothing can be watched here"}
 	}
-	if err := s.here(who); err != nil {
+	if err := s.here(r.Context(), who); err != nil {
 		return err
 	}
 	events, lost, stop := s.Trace.Watch(who)

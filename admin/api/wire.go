@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/xmpp/jid"
 )
 
@@ -88,10 +89,12 @@ func problems() []struct {
 		{account.ErrNotFound, "not-found", http.StatusNotFound},
 		{account.ErrExists, "exists", http.StatusConflict},
 		{account.ErrName, "bad-name", http.StatusBadRequest},
+		{host.ErrNotFound, "no-host", http.StatusNotFound},
+		{host.ErrExists, "host-exists", http.StatusConflict},
 	}
 }
 
-const codeRefused = "refused"
+const codeRefused, codeHostRefused = "refused", "host-refused"
 
 // toProblem is what the other end may know of an error.
 func toProblem(err error) (problem, int) {
@@ -102,6 +105,9 @@ func toProblem(err error) (problem, int) {
 	}
 	if r, ok := errors.AsType[*account.Refused](err); ok {
 		return problem{codeRefused, r.Why}, http.StatusUnprocessableEntity
+	}
+	if r, ok := errors.AsType[*host.Refused](err); ok {
+		return problem{codeHostRefused, r.Why}, http.StatusUnprocessableEntity
 	}
 	if b, ok := errors.AsType[*badRequest](err); ok {
 		return problem{"bad-request", b.why}, http.StatusBadRequest
@@ -119,6 +125,9 @@ func (p problem) err() error {
 	}
 	if p.Code == codeRefused {
 		return &account.Refused{Why: p.Detail}
+	}
+	if p.Code == codeHostRefused {
+		return &host.Refused{Why: p.Detail}
 	}
 	return errors.New("api: the server says: " + p.Detail)
 }

@@ -1,4 +1,4 @@
-// Package command is the operator's part of the command line: `parlance user`,
+// Package command is the operator's part of the command line: `parlance user`, `parlance host`,
 // `parlance profile` and `parlance trace`.
 //
 // Specs: none.

@@ -86,8 +86,9 @@ func carry(c *cobra.Command, open DataOpener, p Place, o transfer.Options, what 
 		}
 	}
 	sum, err := do(c.Context(), d, o)
-	fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, %s, %d of them waiting\n", what,
-		number(sum.Accounts, "account"), number(sum.Contacts, "contact"), number(sum.Messages, "message"), sum.Waiting)
+	fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s, %s, %d of them waiting, %s in %s, %s\n", what,
+		number(sum.Accounts, "account"), number(sum.Contacts, "contact"), number(sum.Messages, "message"), sum.Waiting,
+		number(sum.Items, "item"), number(sum.Nodes, "node"), number(sum.Rooms, "room"))
 	if sum.There > 0 {
 		fmt.Fprintf(c.OutOrStdout(), "%s there before, with their passwords unchanged\n", number(sum.There, "account"))
 	}

@@ -28,6 +28,7 @@ type Accounts interface {
 // Opened is where a command works.
 type Opened struct {
 	Accounts Accounts
+	Hosts    Hosts
 	Domain   string // of user names without one
 	Close    func() error
 }

@@ -38,6 +38,9 @@ func Export(ctx context.Context, src Source, dir string, o Options) (sum Sum, er
 	if err := e.accounts(); err != nil {
 		return e.sum, fmt.Errorf("transfer: export: %w", err)
 	}
+	if err := e.rooms(); err != nil {
+		return e.sum, fmt.Errorf("transfer: export: rooms: %w", err)
+	}
 	return e.sum, nil
 }
 
@@ -59,6 +62,11 @@ func (e *exporter) prepare() error {
 	if e.o.Flat {
 		return nil
 	}
+	if service, _ := e.src.Rooms(); !service.IsZero() {
+		if err := os.Mkdir(filepath.Join(e.dir, service.String()), 0o700); err != nil {
+			return err
+		}
+	}
 	return os.Mkdir(filepath.Join(e.dir, e.src.Host().String()), 0o700)
 }
 
@@ -66,8 +74,11 @@ func (e *exporter) prepare() error {
 func (e *exporter) accounts() error {
 	host := e.src.Host().String()
 	if !e.o.Flat {
-		main := open("server-data").attr("xmlns:xi", spaceInclude).end() +
-			exported().String() + "\n" + include(host+".xml") + "</server-data>\n"
+		main := open("server-data").attr("xmlns:xi", spaceInclude).end() + exported().String() + "\n" + include(host+".xml")
+		if service, _ := e.src.Rooms(); !service.IsZero() {
+			main += include(service.String() + ".xml")
+		}
+		main += "</server-data>\n"
 		if err := e.file(mainFile, func(w *writer) { w.text(main) }); err != nil {
 			return err
 		}
@@ -164,6 +175,7 @@ func (e *exporter) user(w *writer, a *account.Account) {
 	for _, p := range parts {
 		w.element(p)
 	}
+	e.nodes(w, a.JID)
 	e.waiting(w, a.JID)
 	e.archive(w, a.JID)
 }
@@ -214,11 +226,7 @@ func (e *exporter) waiting(w *writer, owner jid.JID) {
 func (e *exporter) archive(w *writer, owner jid.JID) {
 	w.text("<archive" + string(elem.AppendAttr(nil, "xmlns", spaceMAM)) + ">\n")
 	e.pages(w, func(after session.Pos) ([]archive.Kept, error) { return e.src.Archive(e.ctx, owner, after, page) }, func(k *archive.Kept) {
-		b := append([]byte("<result"), elem.AppendAttr(elem.AppendAttr(nil, "xmlns", spaceResult), "id", k.Pos.String())...)
-		b = append(b, "><forwarded xmlns='"+spaceForward+"'>"...)
-		b = elem.New(spaceDelay, "delay", "stamp", stamp(k)).AppendTo(b, spaceForward)
-		b = append(k.AppendIn(b, nil), "</forwarded></result>\n"...)
-		w.text(string(b))
+		w.text(string(append(result(k), "</forwarded></result>\n"...)))
 		e.sum.Messages++
 	})
 	w.text("</archive>\n")

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parlance-im/parlance/im/account"
+	"github.com/parlance-im/parlance/im/pubsub"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -34,6 +35,7 @@ func Import(ctx context.Context, to Target, dir string, o Options) (sum Sum, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	im := &importer{ctx: ctx, to: to, o: o, sort: sorter{dir: scratch, memory: o.Memory}}
+	im.service, _ = to.Rooms()
 	im.writing, im.failed = errgroup.WithContext(ctx)
 	im.writing.SetLimit(abreast)
 	if err := readFolder(dir, im); err != nil {
@@ -71,6 +73,14 @@ type importer struct {
 	items   []roster.Item
 	pending []roster.Waiting
 	parts   []*elem.Element
+
+	pieces     []pubsub.Piece
+	pieceBytes int
+	fresh      map[string]bool // nodes this import has made, of the present user; then his writer's
+
+	service jid.JID // of rooms, zero if there is none
+	rooms   bool    // the present host is it
+	place   *elem.Element
 }
 
 func (im *importer) document() { im.documents++ }
@@ -87,6 +97,10 @@ func (im *importer) leave(what string) { im.count(func(s *Sum) { s.leave(what) }
 
 func (im *importer) host(name string) error {
 	j, err := jid.Parse(name)
+	if im.rooms = err == nil && !im.service.IsZero() && j == im.service; im.rooms {
+		im.here = false
+		return nil
+	}
 	// XEP-0227 §4.1: hosts that are not ours are told of.
 	if im.here = err == nil && j == im.to.Host(); !im.here {
 		im.leave("host " + name)
@@ -99,6 +113,7 @@ func (im *importer) user(name, password string) error {
 		return err
 	}
 	im.skip, im.items, im.pending, im.parts = !im.here, nil, nil, nil
+	im.pieces, im.pieceBytes, im.fresh = nil, 0, map[string]bool{}
 	if im.skip {
 		return nil
 	}
@@ -219,7 +234,11 @@ func (im *importer) message(u *unit, id, stamp string, waits bool) error {
 		im.leave("messages without a time")
 		return nil
 	}
-	i := &item{at: at.UnixMicro(), owner: im.who.String(), waits: waits, text: p.st.AppendTo(nil)}
+	return im.sorted(&item{at: at.UnixMicro(), owner: im.who.String(), waits: waits, text: p.st.AppendTo(nil)}, id)
+}
+
+// sorted brings a message to its place in the common order.
+func (im *importer) sorted(i *item, id string) error {
 	if pos, ok := session.ParsePos(id); ok {
 		i.pos = int64(pos)
 	}
@@ -251,8 +270,14 @@ func (im *importer) endUser() error {
 	if im.r.Password == "" && len(im.r.Keys) == 0 {
 		im.leave("passwords (set new ones)")
 	}
-	who, r, items, pending, parts := im.who, im.r, im.items, im.pending, im.parts
-	im.writing.Go(func() error { return im.account(who, r, items, pending, parts) })
+	who, r, items, pending, parts, pieces, fresh := im.who, im.r, im.items, im.pending, im.parts, im.pieces, im.fresh
+	ours := im.kept == im.documents
+	im.writing.Go(func() error {
+		if err := im.account(who, r, items, pending, parts); err != nil {
+			return err
+		}
+		return im.nodes(who, pieces, fresh, parts, ours)
+	})
 	return nil
 }
 
@@ -269,12 +294,11 @@ func (im *importer) account(who jid.JID, r account.Restored, items []roster.Item
 		return fmt.Errorf("roster of %s: %w", who, err)
 	}
 	for _, p := range parts {
-		known, err := im.to.SetPart(im.failed, who, p)
-		if err != nil {
-			return err
+		if isPrivate(p) {
+			continue
 		}
-		if !known {
-			im.count(func(s *Sum) { s.leave("<" + p.Local + "/> of " + p.Space) })
+		if err := other(im, who, p); err != nil {
+			return err
 		}
 	}
 	im.count(func(s *Sum) {
@@ -287,6 +311,39 @@ func (im *importer) account(who jid.JID, r account.Restored, items []roster.Item
 	})
 	return nil
 }
+
+// nodes writes what is left of an account's nodes, and then what may be kept in
+// nodes (XEP-0049, bookmarks), so that what is there already is seen.
+func (im *importer) nodes(who jid.JID, pieces []pubsub.Piece, fresh map[string]bool, parts []*elem.Element, ours bool) error {
+	if err := im.write(who, pieces, fresh); err != nil {
+		return err
+	}
+	if len(fresh) > 0 && !ours {
+		if err := im.to.DeriveNodes(im.failed, who, fresh); err != nil {
+			return err
+		}
+	}
+	for _, p := range parts {
+		if !isPrivate(p) {
+			continue
+		}
+		if err := other(im, who, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// other keeps an element that the target knows.
+func other(im *importer, who jid.JID, p *elem.Element) error {
+	known, err := im.to.SetPart(im.failed, who, p)
+	if err == nil && !known {
+		im.leave("<" + p.Local + "/> of " + p.Space)
+	}
+	return err
+}
+
+func isPrivate(e *elem.Element) bool { return e.Space == "jabber:iq:private" && e.Local == "query" }
 
 func (im *importer) count(f func(*Sum)) {
 	im.mu.Lock()

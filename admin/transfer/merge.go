@@ -62,6 +62,11 @@ func (m *merger) add(i *item) error {
 		}
 	}
 	j := &joined{id: id, key: i.key, text: i.text, owner: owner, r: deliver.Restored{At: time.UnixMicro(i.at).UTC()}}
+	if i.sender != "" {
+		if j.r.Sender, err = jid.Parse(i.sender); err != nil {
+			return err
+		}
+	}
 	if m.positions {
 		j.r.Had = session.Pos(i.pos)
 	}
@@ -141,6 +146,9 @@ func (m *merger) pass(j *joined) error {
 		return err // it was read before
 	}
 	j.r.Stanza = p.st
+	if !j.r.Sender.IsZero() {
+		p.st.To = jid.JID{}
+	}
 	m.batch = append(m.batch, j.r)
 	if len(m.batch) == together {
 		return m.flush()

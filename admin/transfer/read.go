@@ -46,6 +46,14 @@ type handler interface {
 	// message is archived under an id at a time, or waits (stamp and id empty).
 	message(u *unit, id, stamp string, waits bool) error
 	endUser() error
+	// piece is part of an account's node.
+	piece(node string, u *unit) error
+	// room begins a room, roomPart is what is in it.
+	room(name, created string) error
+	roomPart(u *unit) error
+	endRoom() error
+	secret(text string) error
+	said(u *unit, id, stamp, sender string) error
 	unknown(what string)
 }
 
@@ -187,6 +195,9 @@ func (r *reader) element(d *document, st *xml.StartElement, at level) error {
 		r.h.export(attr(st, "positions") == "true")
 		return d.dec.Skip()
 	}
+	if at == inHost && st.Name.Space == SpaceExport {
+		return r.inService(d, st)
+	}
 	wanted := [...]string{top: "server-data", inServer: "host", inHost: "user"}
 	if at == inUser {
 		return r.inUser(d, st)
@@ -229,7 +240,23 @@ func (r *reader) include(d *document, st *xml.StartElement, at level) error {
 func (r *reader) inUser(d *document, st *xml.StartElement) error {
 	switch {
 	case is(st, spaceMAM, "archive"):
-		return d.children(st, func(kid *xml.StartElement) error { return r.result(d, kid) })
+		return d.children(st, func(kid *xml.StartElement) error { return r.result(d, kid, false) })
+	case is(st, spaceOwner, "pubsub"): // XEP-0227 §4.10.1
+		return d.children(st, func(kid *xml.StartElement) error {
+			node := attr(kid, "node")
+			return d.unit(kid, func(u *unit) error { return r.h.piece(node, u) })
+		})
+	case is(st, spaceNode, "pubsub"): // XEP-0227 §4.10.2
+		return d.children(st, func(kid *xml.StartElement) error {
+			if !is(kid, spaceNode, "items") {
+				r.h.unknown(kid.Name.Local)
+				return d.dec.Skip()
+			}
+			node := attr(kid, "node")
+			return d.children(kid, func(item *xml.StartElement) error {
+				return d.unit(item, func(u *unit) error { return r.h.piece(node, u) })
+			})
+		})
 	case is(st, space, "offline-messages"):
 		return d.children(st, func(kid *xml.StartElement) error {
 			if !is(kid, spaceClient, "message") {
@@ -243,13 +270,16 @@ func (r *reader) inUser(d *document, st *xml.StartElement) error {
 }
 
 // result is XEP-0313 §4.2: a message with its time, under its id.
-func (r *reader) result(d *document, st *xml.StartElement) error {
+func (r *reader) result(d *document, st *xml.StartElement, ofRoom bool) error {
 	if !is(st, spaceResult, "result") {
 		r.h.unknown(st.Name.Local)
 		return d.dec.Skip()
 	}
-	id, stamp := attr(st, "id"), ""
+	id, stamp, sender := attr(st, "id"), "", ""
 	return d.children(st, func(f *xml.StartElement) error {
+		if is(f, SpaceExport, "sender") {
+			sender = attr(f, "jid")
+		}
 		if !is(f, spaceForward, "forwarded") {
 			return d.dec.Skip()
 		}
@@ -258,11 +288,44 @@ func (r *reader) result(d *document, st *xml.StartElement) error {
 			case is(kid, spaceDelay, "delay"):
 				stamp = attr(kid, "stamp")
 			case is(kid, spaceClient, "message"):
-				return d.unit(kid, func(u *unit) error { return r.h.message(u, id, stamp, false) })
+				return d.unit(kid, func(u *unit) error {
+					if ofRoom {
+						return r.h.said(u, id, stamp, sender)
+					}
+					return r.h.message(u, id, stamp, false)
+				})
 			}
 			return d.dec.Skip()
 		})
 	})
+}
+
+// inService reads a child of a <host/> that is a rooms' service.
+func (r *reader) inService(d *document, st *xml.StartElement) error {
+	switch st.Name.Local {
+	case "rooms":
+		text := attr(st, "secret")
+		if err := d.dec.Skip(); err != nil {
+			return err
+		}
+		return r.h.secret(text)
+	case "room":
+		if err := r.h.room(attr(st, "name"), attr(st, "created")); err != nil {
+			return err
+		}
+		err := d.children(st, func(kid *xml.StartElement) error {
+			if is(kid, spaceMAM, "archive") {
+				return d.children(kid, func(one *xml.StartElement) error { return r.result(d, one, true) })
+			}
+			return d.unit(kid, r.h.roomPart)
+		})
+		if err != nil {
+			return err
+		}
+		return r.h.endRoom()
+	}
+	r.h.unknown(st.Name.Local)
+	return d.dec.Skip()
 }
 
 // unit takes an element whose start tag was read as it is written.

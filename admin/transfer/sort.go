@@ -19,11 +19,13 @@ type item struct {
 	at    int64 // microseconds since 1970, UTC
 	pos   int64 // 0: none
 	owner string
-	waits bool // it waits for the owner; else it is in the owner's archive
-	text  []byte
+	// sender is who wrote a message of a room, whose archive shows its nickname; "": it is no room's.
+	sender string
+	waits  bool // it waits for the owner; else it is in the owner's archive
+	text   []byte
 }
 
-func (i *item) size() int { return len(i.text) + len(i.owner) + 64 }
+func (i *item) size() int { return len(i.text) + len(i.owner) + len(i.sender) + 64 }
 
 func (i *item) compare(o *item) int {
 	return cmp.Or(cmp.Compare(i.key, o.key), cmp.Compare(i.seq, o.seq))
@@ -140,23 +142,23 @@ func (h *runHeap) Pop() any {
 	return r
 }
 
-// write appends an item: numbers as varints, then the owner and the text with their lengths.
+// write appends an item: numbers as varints, then owner, sender and text with their lengths.
 func (i *item) write(w *bufio.Writer) error {
 	var b []byte
 	waits := int64(0)
 	if i.waits {
 		waits = 1
 	}
-	for _, n := range []int64{i.key, i.seq, i.at, i.pos, waits, int64(len(i.owner)), int64(len(i.text))} {
+	for _, n := range []int64{i.key, i.seq, i.at, i.pos, waits, int64(len(i.owner)), int64(len(i.sender)), int64(len(i.text))} {
 		b = binary.AppendVarint(b, n)
 	}
-	b = append(append(b, i.owner...), i.text...)
+	b = append(append(append(b, i.owner...), i.sender...), i.text...)
 	_, err := w.Write(b)
 	return err
 }
 
 func readItem(r *bufio.Reader) (*item, error) {
-	var n [7]int64
+	var n [8]int64
 	for k := range n {
 		v, err := binary.ReadVarint(r)
 		if err != nil {
@@ -167,9 +169,9 @@ func readItem(r *bufio.Reader) (*item, error) {
 		}
 		n[k] = v
 	}
-	b := make([]byte, n[5]+n[6])
+	b := make([]byte, n[5]+n[6]+n[7])
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, errors.Join(io.ErrUnexpectedEOF, err)
 	}
-	return &item{key: n[0], seq: n[1], at: n[2], pos: n[3], waits: n[4] == 1, owner: string(b[:n[5]]), text: b[n[5]:]}, nil
+	return &item{key: n[0], seq: n[1], at: n[2], pos: n[3], waits: n[4] == 1, owner: string(b[:n[5]]), sender: string(b[n[5] : n[5]+n[6]]), text: b[n[5]+n[6]:]}, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/deliver"
+	"github.com/parlance-im/parlance/im/pubsub"
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/roster"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -31,6 +33,8 @@ type world struct {
 	accounts []account.Restored
 	rosters  map[jid.JID][]roster.Item
 	parts    []string
+	pieces   []string
+	rooms    []string
 	kept     []deliver.Restored
 	mostKept int // messages of one call
 	count    int
@@ -61,6 +65,30 @@ func (w *world) SetPart(_ context.Context, who jid.JID, e *elem.Element) (bool, 
 	defer w.mu.Unlock()
 	w.parts = append(w.parts, who.Local()+" "+e.Local)
 	return e.Local == "vCard", nil
+}
+func (w *world) SetNodes(_ context.Context, who jid.JID, pieces []pubsub.Piece, fresh map[string]bool) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range pieces {
+		fresh[p.Node] = true
+		w.pieces = append(w.pieces, strings.Join([]string{who.Local(), p.Node, p.Part.Local, p.Part.Attr("id")}, " "))
+	}
+	return nil, nil
+}
+func (w *world) DeriveNodes(_ context.Context, who jid.JID, fresh map[string]bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pieces = append(w.pieces, fmt.Sprint(who.Local(), " derived ", len(fresh)))
+	return nil
+}
+func (w *world) Rooms() (jid.JID, string) { return jid.MustParse("rooms.a.test"), "" }
+func (w *world) SetSecret(_ context.Context, s string) error {
+	w.rooms = append(w.rooms, "secret "+s)
+	return nil
+}
+func (w *world) AddRoom(_ context.Context, at jid.JID, e *elem.Element) (bool, error) {
+	w.rooms = append(w.rooms, fmt.Sprint(at, " ", len(e.Children)))
+	return true, nil
 }
 func (w *world) Keep(_ context.Context, list []deliver.Restored) error {
 	w.mostKept = max(w.mostKept, len(list))
@@ -389,3 +417,11 @@ func TestFileName_table(t *testing.T) {
 		seen[n] = local
 	}
 }
+
+func (b *big) Nodes(context.Context, jid.JID) (*pubsub.Root, pubsub.Limits, error) {
+	return &pubsub.Root{}, pubsub.Limits{}, nil
+}
+func (b *big) Items(context.Context, *pubsub.Node, pubsub.Query) (p pubsub.Page, err error) {
+	return p, nil
+}
+func (b *big) SaveRooms(context.Context, string, int) ([]room.Saved, error) { return nil, nil }

@@ -12,6 +12,8 @@ const (
 	spaceRoster  = "jabber:iq:roster"
 	spaceSID     = "urn:xmpp:sid:0"
 	spaceInclude = "http://www.w3.org/2001/XInclude"
+	spaceNode    = "http://jabber.org/protocol/pubsub"
+	spaceOwner   = "http://jabber.org/protocol/pubsub#owner"
 
 	// SpaceExport is the namespace of what Parlance adds: <export positions='true'/>
 	// in <server-data/>, and <account/> in <user/>.

@@ -102,8 +102,11 @@ func DefaultLimits() Limits {
 
 // Config is what a Server is made of.
 type Config struct {
-	Domain jid.JID // the one hosted domain
-	Core   Core
+	Domain jid.JID // the first hosted domain
+	// Hosts finds a hosted domain, the first one too; nil if there is none of that
+	// name. Without it there is but Domain, with the Mechanisms, Register, Guests and Features below.
+	Hosts func(domain string) *Host
+	Core  Core
 	// Credentials gives the secrets for logins from an address.
 	Credentials func(source netip.Addr) sasl.Credentials
 	Mechanisms  []string // offered ones; empty: all

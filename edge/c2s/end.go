@@ -74,7 +74,7 @@ func (l *link) farewell(reason *stream.Error) bool {
 	return nil == l.st.out.send(func(dst []byte, f stream.Framing) []byte {
 		if !l.st.open {
 			// RFC 6120 §4.9.1.2: an error needs a stream to stand on.
-			dst = f.Open(dst, &stream.Header{From: l.srv.conf.Domain, ID: rand.Text()})
+			dst = f.Open(dst, &stream.Header{From: l.st.speaker().Domain, ID: rand.Text()})
 		}
 		if reason != nil {
 			el, nameEnd := reason.AppendTo(nil)

@@ -31,7 +31,7 @@ func (n *negotiation) features(dst []byte) (out []byte, nameEnd int) {
 func (n *negotiation) sessionFeatures(dst []byte) []byte {
 	dst = append(dst, "<sm xmlns='"+stream.SMSpace+"'/>"+ // XEP-0198 §2
 		"<csi xmlns='"+stream.CSISpace+"'/>"...) // XEP-0352 §3
-	return append(dst, n.s.srv.extra...)
+	return append(dst, n.s.host.extra...)
 }
 
 func (n *negotiation) loginFeatures(dst []byte) []byte {
@@ -99,7 +99,7 @@ func (n *negotiation) limitFeature(dst []byte) []byte {
 	lim := n.s.srv.conf.Limits
 	most, idle := lim.PreAuth.Bytes, lim.Negotiation
 	if !n.s.who.IsZero() {
-		most, idle = lim.Stanza.Bytes, lim.Idle+lim.Grace
+		most, idle = stanzaLimits(n.s).Bytes, lim.Idle+lim.Grace
 	}
 	dst = append(dst, "<limits xmlns='"+stream.LimitsSpace+"'><max-bytes>"...)
 	dst = strconv.AppendInt(dst, int64(most), 10)

@@ -38,10 +38,21 @@ func (n *negotiation) addressed(h stream.Header) *stream.Error {
 	case h.To.IsZero():
 		// RFC 6120 §4.7.2: the initiating entity must say which host it wants.
 		return stream.Fail("improper-addressing", "Say in \"to\" which domain you want.")
-	case h.To != n.s.srv.conf.Domain:
-		// RFC 6120 §4.9.3.6; after login it is a change of host (HARDENING X11).
-		return stream.Fail("host-unknown", "This server serves "+n.s.srv.conf.Domain.String()+".")
-	case n.s.who.IsZero() && !h.From.IsZero() && h.From.Domain() != n.s.srv.conf.Domain.Domain():
+	case n.s.host != nil && h.To != n.s.host.Domain:
+		// RFC 6120 §4.9.3.6: the stream began with another host, whose certificate it was
+		// shown and to which it has logged in (HARDENING X11).
+		return stream.Fail("host-unknown", "This stream is for "+n.s.host.Domain.String()+".")
+	}
+	host := n.s.srv.host(h.To) // at each header anew: it may have been removed since
+	switch {
+	case host == nil && n.s.host != nil:
+		return stream.Fail("host-gone", "This server does not serve "+h.To.String()+" any more.") // RFC 6120 §4.9.3.5
+	case host == nil:
+		return stream.Fail("host-unknown", "This server does not serve "+h.To.String()+".") // RFC 6120 §4.9.3.6
+	}
+	n.s.host = host
+	switch {
+	case n.s.who.IsZero() && !h.From.IsZero() && h.From.Domain() != host.Domain.Domain():
 		// XEP-0388 §2.1: nobody of another domain logs in here.
 		return stream.Fail("invalid-from", "\"from\" is not of this domain.")
 	case !n.s.who.IsZero() && !h.From.IsZero() && h.From.Bare() != n.s.who:
@@ -52,7 +63,7 @@ func (n *negotiation) addressed(h stream.Header) *stream.Error {
 
 // opening is our header (RFC 6120 §4.7): a fresh id of 128 bits or more.
 func (n *negotiation) opening(h stream.Header) *stream.Header {
-	a := &stream.Header{From: n.s.srv.conf.Domain, ID: rand.Text()}
+	a := &stream.Header{From: n.s.host.Domain, ID: rand.Text()}
 	if !n.s.who.IsZero() {
 		a.To = n.s.who
 	} else if h.From.IsBare() {

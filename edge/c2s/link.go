@@ -213,6 +213,7 @@ func (l *link) secure(ctx context.Context) error {
 	if err := l.st.out.element([]byte("<proceed xmlns='"+stream.TLSSpace+"'/>"), 0); err != nil {
 		return err
 	}
+	l.base.Wants(l.st.host.Domain.Domain())
 	l.st.scan.Reset(l.srv.preAuth(true)) // now, so that whoever is waited for holds nothing
 	t, err := edge.Handshake(ctx, l.base, l.st.nego.pass, l.srv.conf.TLS, l.srv.conf.Limits.Handshake)
 	if err != nil {

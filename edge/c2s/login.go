@@ -29,6 +29,9 @@ func onNegotiate(s *Stream, ctx context.Context, raw *elem.Raw) error {
 	if registers(s.nego, raw) {
 		return register(ctx, s.nego, raw)
 	}
+	if string(raw.Space) == stream.SMSpace && (string(raw.Local) == "enable" || string(raw.Local) == "resume") {
+		return s.failed("unexpected-request", nil) // XEP-0198 §3, §5: after the login; the stream goes on
+	}
 	return notYet()
 }
 
@@ -43,7 +46,7 @@ func injected() error {
 
 // sasl is what a login on this connection may be.
 func (n *negotiation) sasl() sasl.Config {
-	c := n.s.srv.sasl
+	c := n.s.host.sasl
 	c.AllowPlain = n.plaintext()
 	if a := n.s.srv.conf.Upgrades; a != nil {
 		c.Without = a.Lacking()
@@ -147,7 +150,7 @@ func (n *negotiation) welcome(answer []byte) error {
 	n.exchange = nil
 	n.pass.Leave()
 	n.s.restart()
-	n.s.scan.Reset(n.s.srv.conf.Limits.Stanza)
+	n.s.scan.Reset(stanzaLimits(n.s))
 	if answer == nil {
 		return n.s.out.element([]byte("<success xmlns='"+stream.SASLSpace+"'/>"), 0)
 	}

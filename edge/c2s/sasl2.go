@@ -190,7 +190,7 @@ func (r *request) enter(ctx context.Context) error {
 	s.srv.countLogin(n.mech, "success")
 	s.who = who
 	n.pass.Leave()
-	s.scan.SetLimits(s.srv.conf.Limits.Stanza)
+	s.scan.SetLimits(stanzaLimits(s))
 	s.step = onBind
 	out := append([]byte(nil), "<success xmlns='"+stream.SASL2Space+"'>"...)
 	if r.data != nil {

@@ -20,10 +20,9 @@ import (
 // Server serves client connections.
 type Server struct {
 	conf    Config
-	sasl    sasl.Config
+	home    *Host // the first hosted domain
 	buffers edge.Buffers
 	began   time.Time
-	extra   []byte // the stream features of Config.Features, written
 
 	lot edge.Lot // of idle connections
 
@@ -39,8 +38,6 @@ func New(conf Config) (*Server, error) {
 	switch {
 	case conf.Core == nil || conf.Credentials == nil || conf.Log == nil:
 		return nil, errors.New("c2s: Core, Credentials and Log are required")
-	case !conf.Domain.IsDomain():
-		return nil, errors.New("c2s: the domain is missing")
 	}
 	if conf.Gate == nil {
 		conf.Gate = edge.NewGate(edge.DefaultGate())
@@ -49,18 +46,21 @@ func New(conf Config) (*Server, error) {
 		conf.Files = edge.NewFiles(0)
 	}
 	conf.Meter = cmp.Or(conf.Meter, new(meter.Meter))
+	home := Host{Domain: conf.Domain, Mechanisms: conf.Mechanisms, Register: conf.Register, Guests: conf.Guests != nil}
+	if conf.Features != nil {
+		home.Features = conf.Features()
+	}
+	first, err := NewHost(home)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		conf:  conf,
-		sasl:  sasl.Config{Domain: conf.Domain.Domain(), Only: conf.Mechanisms, Guests: conf.Guests != nil},
+		home:  first,
 		began: time.Now(),
 		lot:   edge.Lot{Tick: tick(conf.Limits)},
 		links: make(map[*link]struct{}),
 		empty: make(chan struct{}),
-	}
-	if conf.Features != nil {
-		for _, f := range conf.Features() {
-			s.extra = f.AppendTo(s.extra, stream.Client)
-		}
 	}
 	return s, nil
 }

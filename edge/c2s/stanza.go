@@ -40,7 +40,7 @@ func (s *Stream) stanza(ctx context.Context, raw *elem.Raw) error {
 	case raw.Prefixed:
 		// RFC 6120 §4.8.5: the content namespace is the default one, unprefixed.
 		return stream.Fail("bad-namespace-prefix", "Write stanzas without a prefix (RFC 6120 §4.8.5).")
-	case k == stanza.IQ && isOldSession(raw, s.srv.conf.Domain.String()):
+	case k == stanza.IQ && isOldSession(raw, s.speaker().Domain.String()):
 		return s.oldSession(ctx, raw)
 	}
 	s.deep = s.deep || k != stanza.Message

@@ -23,6 +23,7 @@ type Stream struct {
 	step  step // what the next element or header means
 	inlet Inlet
 	sess  *session.Session // nil until bound
+	host  *Host            // the hosted domain its headers name; nil before the first
 	who   jid.JID          // bare JID that has logged in
 	guest jid.JID          // who, if it is somebody without an account, gone with this connection
 	nego  *negotiation     // nil once bound
@@ -115,7 +116,7 @@ func (s *Stream) Message(ctx context.Context, msg []byte) error {
 func (s *Stream) MessageLimit() int {
 	switch {
 	case !s.who.IsZero():
-		return s.srv.conf.Limits.Stanza.Bytes
+		return stanzaLimits(s).Bytes
 	case s.nego.secure:
 		return s.srv.preAuth(true).Bytes
 	}

@@ -95,7 +95,7 @@ func probe(s *Stream) error {
 		s.out.asked.Store(true)
 		return s.out.element(requestAck, 0)
 	}
-	iq := elem.New(stream.Client, "iq", "type", "get", "id", rand.Text(), "from", s.srv.conf.Domain.String(),
+	iq := elem.New(stream.Client, "iq", "type", "get", "id", rand.Text(), "from", s.speaker().Domain.String(),
 		"to", s.sess.JID().String()).Add(elem.New("urn:xmpp:ping", "ping")) // XEP-0199 §4.1
 	s.push(stanza.IQ, iq)
 	return nil

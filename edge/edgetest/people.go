@@ -175,11 +175,11 @@ func (p *People) Certificate(_ context.Context, who jid.JID) error {
 }
 
 // Guest makes one.
-func (p *People) Guest(context.Context) (jid.JID, error) {
+func (p *People) Guest(_ context.Context, domain string) (jid.JID, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.guests++
-	return jid.New("guest-"+strings.ToLower(rand.Text()), Domain, "")
+	return jid.New("guest-"+strings.ToLower(rand.Text()), domain, "")
 }
 
 // Leave counts them.

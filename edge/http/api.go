@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"mime"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -74,7 +75,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		fail(w, problem{Status: http.StatusBadRequest, Code: "bad-request", Detail: "Send {\"user\": …, \"password\": …}."})
 		return
 	}
-	who, ok := s.account(in.User)
+	who, ok := s.account(r, in.User)
 	if !ok {
 		s.refuse(w, r, sasl.Denied())
 		return
@@ -103,16 +104,45 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.grant(w, r, web)
 }
 
-// account is who a user name means: of our domain alone.
-func (s *Server) account(user string) (jid.JID, bool) {
+// account is who a user name means: somebody of a hosted domain, of the one that was called where none is said.
+func (s *Server) account(r *http.Request, user string) (jid.JID, bool) {
 	var who jid.JID
 	var err error
 	if strings.Contains(user, "@") {
 		who, err = jid.Parse(user)
 	} else {
-		who, err = jid.New(user, s.conf.Domain.Domain(), "")
+		here, _ := s.called(r)
+		who, err = jid.New(user, here, "")
 	}
-	return who, err == nil && who.Local() != "" && who.IsBare() && who.DomainJID() == s.conf.Domain
+	return who, err == nil && who.Local() != "" && who.IsBare() && s.hosted(who.Domain())
+}
+
+// hosted says whether a domain is one of ours.
+func (s *Server) hosted(domain string) bool {
+	if s.conf.Hosts == nil {
+		return domain == s.conf.Domain.Domain()
+	}
+	_, ok := s.conf.Hosts(domain)
+	return ok
+}
+
+// called is the hosted domain a request was sent to, and its name; the first one if it is none.
+func (s *Server) called(r *http.Request) (domain, name string) {
+	if s.conf.Hosts != nil {
+		at := r.Host
+		if h, _, err := net.SplitHostPort(at); err == nil {
+			at = h
+		}
+		if j, err := jid.Parse(at); err == nil && j.IsDomain() {
+			if name, ok := s.conf.Hosts(j.Domain()); ok {
+				return j.Domain(), name
+			}
+		}
+		if name, ok := s.conf.Hosts(s.conf.Domain.Domain()); ok {
+			return s.conf.Domain.Domain(), name
+		}
+	}
+	return s.conf.Domain.Domain(), s.conf.Name
 }
 
 // token is POST /api/v1/token: a fresh token from the cookie.
@@ -131,7 +161,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 func (s *Server) grant(w http.ResponseWriter, r *http.Request, web string) {
 	token, who, err := s.conf.Tokens.MintChild(r.Context(), web, account.Web, account.Stream, account.StreamTTL)
 	switch {
-	case errors.Is(err, account.ErrNoToken):
+	case errors.Is(err, account.ErrNoToken), err == nil && !s.hosted(who.Domain()): // its host is gone
 		setCookie(w, "", 0)
 		noSession(w)
 	case err != nil:
@@ -162,8 +192,9 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		scheme = "wss://"
 	}
+	domain, name := s.called(r)
 	write(w, http.StatusOK, "application/json", map[string]string{
-		"domain": s.conf.Domain.String(), "name": s.conf.Name, "version": s.conf.Version,
+		"domain": domain, "name": name, "version": s.conf.Version,
 		"websocket": scheme + r.Host + "/ws",
 	})
 }

@@ -29,6 +29,8 @@ type Config struct {
 	Domain  jid.JID
 	Name    string // what the web client calls this place
 	Version string
+	// Hosts says how a hosted domain is called; ok is false if it is none. Nil: there is but Domain.
+	Hosts func(domain string) (name string, ok bool)
 
 	Assets fs.FS // the built web client
 	Tokens Tokens

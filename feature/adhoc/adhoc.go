@@ -21,6 +21,8 @@ type Config struct {
 	Features []im.Feature     // whose commands are offered
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // who ran what; nil: nobody hears of it
+	// Account runs the commands that an account has beside the host's; nil: there are none.
+	Account im.Handler
 }
 
 // Commands are all commands of the host.
@@ -30,11 +32,12 @@ type Commands struct {
 	now    func() time.Time
 	log    *slog.Logger
 	open   sessions
+	others im.Handler // commands of accounts that are not the host's
 }
 
 // New collects the features' commands.
 func New(c Config) *Commands {
-	m := &Commands{byNode: map[string]*im.Command{}, now: c.Now, log: c.Log}
+	m := &Commands{byNode: map[string]*im.Command{}, now: c.Now, log: c.Log, others: c.Account}
 	m.open.byID, m.open.count = map[string]*session{}, map[jid.JID]int{}
 	if m.now == nil {
 		m.now = time.Now
@@ -59,13 +62,19 @@ func (m *Commands) Feature() im.Feature {
 		Name:         "adhoc",
 		Specs:        []im.Spec{{ID: "XEP-0050", Version: "1.3.0", Status: "complete", Note: "answers in English whatever xml:lang says"}},
 		HostFeatures: []string{Space},
-		IQ:           []im.Route{{Scope: im.ToHost, Type: stanza.Set, Space: Space, Local: "command", Handle: m.handle}},
+		IQ: []im.Route{
+			{Scope: im.ToHost, Type: stanza.Set, Space: Space, Local: "command", Handle: m.handle},
+			// RFC 6120 §10.3.3: the server answers for the account; its holder finds the same there.
+			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "command", Handle: m.handle}},
 	}
 }
 
 // handle is one step of a command. An error repeats which command and session it
 // is about, as in the examples of XEP-0050: clients look for it there.
 func (m *Commands) handle(ctx context.Context, q *im.IQ) (*elem.Element, error) {
+	if !q.To.IsDomain() && m.others != nil && m.byNode[q.Payload.Attr("node")] == nil {
+		return m.others(ctx, q)
+	}
 	out, err := m.answer(ctx, q)
 	var se *stanza.Error
 	if errors.As(err, &se) {
@@ -103,7 +112,7 @@ func (m *Commands) answer(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 	if s == nil {
 		return nil, fail("not-allowed", "cancel", "session-expired", "this command has ended; begin again")
 	}
-	if s.cmd != cmd {
+	if s.cmd != cmd || s.call.Host != q.To { // HARDENING I10: what was allowed on one host is not gone on with on another
 		m.open.put(s, m.now())
 		return nil, badRequest("bad-sessionid", "the session belongs to another command")
 	}
@@ -130,14 +139,14 @@ func may(ctx context.Context, q *im.IQ, cmd *im.Command) (bool, error) {
 	if cmd.May == nil {
 		return true, nil
 	}
-	return cmd.May(ctx, q.To, q.From)
+	return cmd.May(ctx, q.To.DomainJID(), q.From)
 }
 
 func (m *Commands) begin(ctx context.Context, q *im.IQ, cmd *im.Command, action string) (*elem.Element, error) {
 	if action != execute {
 		return nil, badRequest("bad-action", "begin with execute: nothing is under way that could be gone on with")
 	}
-	s := &session{cmd: cmd, call: im.Call{ID: newID(), Host: q.To, Who: q.From}}
+	s := &session{cmd: cmd, call: im.Call{ID: newID(), Host: q.To.DomainJID(), Who: q.From}}
 	if len(cmd.Stages) == 0 {
 		return m.run(ctx, s)
 	}
@@ -155,19 +164,23 @@ func (m *Commands) show(ctx context.Context, s *session) (*elem.Element, error) 
 	}
 	s.shown = f
 	m.open.put(s, m.now())
-	return executing(s, filled(f, s)), nil
+	var had *form.Form
+	if s.stage < len(s.call.Forms) {
+		had = s.call.Forms[s.stage] // written before they went back
+	}
+	return executing(s, filled(f, had)), nil
 }
 
-// filled is a form with what the person had written into it before they went back.
-func filled(f *form.Form, s *session) *form.Form {
-	if s.stage >= len(s.call.Forms) || s.call.Forms[s.stage] == nil {
+// filled is a form with what the person had written into it.
+func filled(f, had *form.Form) *form.Form {
+	if had == nil {
 		return f
 	}
 	out := *f
 	out.Fields = slices.Clone(f.Fields)
 	for i := range out.Fields {
 		fd := &out.Fields[i]
-		if v := s.call.Forms[s.stage].Values(fd.Var); v != nil && fd.Type != "hidden" && fd.Type != "fixed" && fd.Type != "text-private" {
+		if v := had.Values(fd.Var); v != nil && fd.Type != "hidden" && fd.Type != "fixed" && fd.Type != "text-private" {
 			fd.Values = v
 		}
 	}
@@ -199,13 +212,27 @@ func (m *Commands) step(ctx context.Context, q *im.IQ, s *session, action string
 	}
 	if err := m.accept(ctx, s, got); err != nil {
 		m.open.put(s, m.now()) // so that it can be mended
-		return nil, err
+		return m.again(s, got, err)
 	}
 	if action == next {
 		s.stage++
 		return m.show(ctx, s)
 	}
-	return m.run(ctx, s)
+	out, err := m.run(ctx, s)
+	if err != nil {
+		return m.again(s, got, err)
+	}
+	return out, nil
+}
+
+// again shows a stage's form once more with what was written into it, if the
+// error says that it can be mended there.
+func (m *Commands) again(s *session, got *form.Form, err error) (*elem.Element, error) {
+	mend, ok := errors.AsType[*im.Mend](err)
+	if !ok {
+		return nil, err
+	}
+	return executing(s, filled(s.shown, got)).Add(note("error", mend.Text)), nil
 }
 
 // accept takes a stage's submitted form.
@@ -232,6 +259,9 @@ func (m *Commands) run(ctx context.Context, s *session) (*elem.Element, error) {
 	m.log.Info("adhoc: a command was run", "node", s.cmd.Node, "by", s.call.Who.String())
 	return completed(s.cmd.Node, s.call.ID, out), nil
 }
+
+// Owns says that a node is the list of commands or one of them.
+func (m *Commands) Owns(node string) bool { return node == Space || m.byNode[node] != nil }
 
 // NodeInfo is XEP-0050 §2.2 for the list and for a command.
 func (m *Commands) NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error) {

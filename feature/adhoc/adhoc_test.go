@@ -52,6 +52,9 @@ func newWorld() *world {
 			return im.Done("done"), w.fail
 		}}
 	three.Stages[1].Check = func(_ context.Context, c *im.Call) error {
+		if c.Value("a") == "mend" {
+			return &im.Mend{Text: "another a, please"}
+		}
 		if c.Value("a") == "clash" {
 			return stanza.Fail("conflict", "not with that a")
 		}
@@ -148,7 +151,6 @@ func TestStages_whatIsWrong(t *testing.T) {
 		"another form":                  {[][]string{{"FORM_TYPE=u:g", "a=1"}}, "bad-request", "bad-payload", "FORM_TYPE is u:f"},
 		"no such choice":                {[][]string{{"a=x"}, {"b=3"}}, "bad-request", "bad-payload", "choose one of 1, 2"},
 		"what the command itself minds": {[][]string{{"a=clash"}, {"b=1"}}, "conflict", "", "not with that a"},
-		"no address":                    {[][]string{{"a=x"}, {"b=1"}, {"c=@@"}}, "bad-request", "bad-payload", "not an address"},
 	} {
 		w := newWorld()
 		out, _ := w.step(t, "three", "", "")
@@ -179,6 +181,65 @@ func TestStages_whatIsWrong(t *testing.T) {
 		if _, err := w.step(t, "three", id, "cancel"); err != nil {
 			t.Errorf("%s: afterwards: %v", name, err)
 		}
+	}
+}
+
+// What can be mended comes back with what was written and a note (XEP-0050 §4.3),
+// in a check of the form, in one of the stage, and when the command runs.
+func TestStages_whatCanBeMended(t *testing.T) {
+	w := newWorld()
+	out, _ := w.step(t, "three", "", "")
+	id := out.Attr("sessionid")
+	shown := func(out *elem.Element, err *stanza.Error, text, field, value string) {
+		t.Helper()
+		if err != nil || out.Attr("status") != "executing" || out.Attr("sessionid") != id {
+			t.Fatalf("%s: %v %v", text, out, err)
+		}
+		n, f := out.Child(Space, "note"), form.Read(out.Child(form.Space, "x"))
+		if n == nil || n.Attr("type") != "error" || !strings.Contains(n.Text, text) || strings.Join(f.Values(field), " ") != value {
+			t.Errorf("%s: %v", text, out)
+		}
+	}
+	if _, err := w.step(t, "three", id, "", "a=mend"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.step(t, "three", id, "", "b=1")
+	shown(out, err, "another a", "b", "1")
+	for _, step := range [][]string{{"prev"}, {"", "a=x"}, {"", "b=1"}} {
+		if _, err := w.step(t, "three", id, step[0], step[1:]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err = w.step(t, "three", id, "", "c=@@")
+	shown(out, err, "not an address", "c", "@@")
+	w.fail = &im.Mend{Text: "nobody of that name"}
+	out, err = w.step(t, "three", id, "", "c=q@x.test")
+	shown(out, err, "nobody of that name", "c", "q@x.test")
+	w.fail = nil
+	if out, err = w.step(t, "three", id, "", "c=r@x.test"); err != nil || out.Attr("status") != "completed" {
+		t.Errorf("mended: %v %v", out, err)
+	}
+}
+
+// Who asks their own account finds the host's commands there.
+func TestCommands_atOnesOwnAccount(t *testing.T) {
+	w := newWorld()
+	var asked jid.JID
+	w.byNode["one"].May = func(_ context.Context, at, _ jid.JID) (bool, error) { asked = at; return true, nil }
+	q := &im.IQ{Type: stanza.Set, From: alice, To: alice.Bare(), Payload: elem.New(Space, "command", "node", "one")}
+	if out, err := w.handle(t.Context(), q); err != nil || out.Attr("status") != "completed" || asked != host {
+		t.Errorf("%v %v, asked about %s", out, err, asked)
+	}
+	if items, ok, err := w.NodeItems(t.Context(), q, Space); len(items) != 2 || !ok || err != nil || items[0].Attr("jid") != alice.Bare().String() {
+		t.Errorf("%v %v", items, err)
+	}
+	w.others = func(_ context.Context, q *im.IQ) (*elem.Element, error) { return elem.New("u:x", q.Payload.Attr("node")), nil }
+	q.Payload = elem.New(Space, "command", "node", "mine")
+	if out, err := w.handle(t.Context(), q); err != nil || out.Local != "mine" {
+		t.Errorf("a command of the account's own: %v %v", out, err)
+	}
+	if !w.Owns(Space) || !w.Owns("one") || w.Owns("") || w.Owns("urn:n") {
+		t.Error("which nodes are commands")
 	}
 }
 
@@ -213,8 +274,15 @@ func TestSessions_lifeAndRights(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.step(t, "three", "", ""); err == nil || err.Condition != "resource-constraint" {
-		t.Errorf("one too many: %v", err)
+	w.now = w.now.Add(1)
+	oldest := ""
+	for id, s := range w.open.byID {
+		if oldest == "" || s.used.Before(w.open.byID[oldest].used) {
+			oldest = id
+		}
+	}
+	if _, err := w.step(t, "three", "", ""); err != nil || len(w.open.byID) != perAccount {
+		t.Errorf("one too many: %v, %d are kept", err, len(w.open.byID))
 	}
 	w.now = w.now.Add(lifetime + 1)
 	if _, err := w.step(t, "three", "", ""); err != nil {

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/xmpp/form"
 	"github.com/parlance-im/parlance/xmpp/jid"
-	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // check holds a submitted form against the one that was shown: the error names
-// the field and says what to write (XEP-0050 §4.4: bad-payload). Values of
+// the field and says what to write (XEP-0050 §4.4: bad-payload; what is no address can be mended). Values of
 // addresses are normalised in place, empty ones dropped.
-func check(shown, got *form.Form) *stanza.Error {
+func check(shown, got *form.Form) error {
 	if got == nil || got.Type != "submit" {
 		return badRequest("bad-payload", "fill in the form and submit it")
 	}
@@ -39,7 +39,7 @@ func check(shown, got *form.Form) *stanza.Error {
 	return nil
 }
 
-func checkField(want, have *form.Field) *stanza.Error {
+func checkField(want, have *form.Field) error {
 	if want.Type != "text-multi" { // where an empty line is a line
 		have.Values = slices.DeleteFunc(have.Values, func(v string) bool { return v == "" })
 	}
@@ -56,7 +56,7 @@ func checkField(want, have *form.Field) *stanza.Error {
 		case "jid-single", "jid-multi":
 			j, err := jid.Parse(strings.TrimSpace(v))
 			if err != nil {
-				return badRequest("bad-payload", fmt.Sprintf("%s: %q is not an address; write it like somebody@example.com", name(want), v))
+				return &im.Mend{Text: fmt.Sprintf("%s: %q is not an address; write it like somebody@example.com", name(want), v)}
 			}
 			have.Values[i] = j.String()
 		case "list-single", "list-multi":

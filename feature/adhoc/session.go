@@ -34,7 +34,8 @@ type sessions struct {
 	count map[jid.JID]int // by account
 }
 
-// room makes place for one session more, or says why there is none.
+// room makes place for one session more, or says why there is none. Who has too
+// many loses the oldest: many clients begin commands that they never end.
 func (t *sessions) room(who jid.JID, now time.Time) *stanza.Error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,8 +47,11 @@ func (t *sessions) room(who jid.JID, now time.Time) *stanza.Error {
 			t.drop(id, s)
 		}
 	}
-	if t.count[who.Bare()] >= perAccount || len(t.byID) >= inAll {
-		return stanza.Fail("resource-constraint", "too many commands are under way; finish or cancel one, or wait ten minutes").WithType("wait")
+	if t.count[who.Bare()] >= perAccount {
+		t.dropOldest(who.Bare())
+	}
+	if len(t.byID) >= inAll {
+		return stanza.Fail("resource-constraint", "too many commands are under way; wait ten minutes").WithType("wait")
 	}
 	return nil
 }
@@ -58,6 +62,19 @@ func (t *sessions) put(s *session, now time.Time) {
 	s.used = now
 	t.byID[s.call.ID] = s
 	t.count[s.call.Who.Bare()]++
+}
+
+// dropOldest is called with mu held.
+func (t *sessions) dropOldest(account jid.JID) {
+	oldest := ""
+	for id, s := range t.byID {
+		if s.call.Who.Bare() == account && (oldest == "" || s.used.Before(t.byID[oldest].used)) {
+			oldest = id
+		}
+	}
+	if oldest != "" {
+		t.drop(oldest, t.byID[oldest])
+	}
 }
 
 // take hands out a session of that asker, which nobody else finds then.

@@ -49,13 +49,17 @@ func executing(s *session, f *form.Form) *elem.Element {
 	return command(s.cmd.Node, s.call.ID, "executing").Add(actions, f.Element())
 }
 
+func note(typ, text string) *elem.Element {
+	return elem.New(Space, "note", "type", typ).SetText(text)
+}
+
 func completed(node, id string, o *im.Outcome) *elem.Element {
 	e := command(node, id, "completed")
 	if o == nil {
 		return e
 	}
 	for _, n := range o.Notes {
-		e.Add(elem.New(Space, "note", "type", n.Type).SetText(n.Text))
+		e.Add(note(n.Type, n.Text))
 	}
 	if o.Form != nil {
 		e.Add(o.Form.Element())

@@ -2,6 +2,7 @@ package disco
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/parlance-im/parlance/im"
@@ -29,10 +30,47 @@ type Config struct {
 	Nodes Nodes
 	// Personal answers for what an account has below itself; nil: nothing.
 	Personal Personal
+	// Of finds what a hosted domain says of itself; where it gives nil, and
+	// without it, what stands above is said.
+	Of func(domain string) *Host
 }
 
-// Nodes answers for nodes of the host; ok is false if it does not know one.
+// Host is what one hosted domain says of itself. It never changes.
+type Host struct {
+	info  vocab.Info
+	items []jid.JID
+}
+
+// Host makes a domain's answers: what the features announce, with its own name, forms and services.
+func (d *Disco) Host(name string, forms []*form.Form, items []jid.JID) *Host {
+	h := &Host{info: d.host, items: items}
+	h.info.Identities = slices.Clone(d.host.Identities)
+	h.info.Identities[0].Name = name
+	h.info.Forms = forms
+	return h
+}
+
+// Caps are the capabilities of a domain, for its stream features (XEP-0115 §6.3).
+func (h *Host) Caps() *elem.Element { return caps(h.info) }
+
+func caps(i vocab.Info) *elem.Element {
+	return elem.New(vocab.CapsSpace, "c", "hash", "sha-1", "node", Node, "ver", i.Hash())
+}
+
+// at gives the domain a request is for.
+func (d *Disco) at(q *im.IQ) *Host {
+	if d.of != nil {
+		if h := d.of(q.To.Domain()); h != nil {
+			return h
+		}
+	}
+	return &Host{d.host, d.items}
+}
+
+// Nodes answers for nodes of the host; ok is false if it does not know one. An
+// account's own holder finds those that Owns names at the account too.
 type Nodes interface {
+	Owns(node string) bool
 	NodeInfo(ctx context.Context, q *im.IQ, node string) (info vocab.Info, ok bool, err error)
 	NodeItems(ctx context.Context, q *im.IQ, node string) (items []*elem.Element, ok bool, err error)
 }
@@ -52,11 +90,12 @@ type Disco struct {
 	nodes         Nodes
 	guest         func(who jid.JID) bool
 	personal      Personal
+	of            func(domain string) *Host
 }
 
 // New collects what the features announce.
 func New(c Config) *Disco {
-	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest}
+	d := &Disco{items: c.Items, maySee: c.MaySee, nodes: c.Nodes, personal: c.Personal, guest: c.Guest, of: c.Of}
 	d.host.Identities = []vocab.Identity{{Category: "server", Type: "im", Name: c.Name}}
 	d.host.Forms = c.Forms
 	d.account.Identities = []vocab.Identity{{Category: "account", Type: "registered"}}
@@ -85,7 +124,7 @@ func sorted(s []string) []string {
 
 // Caps is the <c/> element for stream features (XEP-0115 §6.3).
 func (d *Disco) Caps() *elem.Element {
-	return elem.New(vocab.CapsSpace, "c", "hash", "sha-1", "node", Node, "ver", d.host.Hash())
+	return caps(d.host)
 }
 
 // Feature is XEP-0030 and XEP-0115.
@@ -109,8 +148,8 @@ func (d *Disco) Feature() im.Feature {
 func (d *Disco) hostInfo(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	node := q.Payload.Attr("node")
 	// XEP-0115 §6.2: the node of our own capabilities gives the same answer.
-	if node == "" || node == Node+"#"+d.host.Hash() {
-		return d.host.Element(node), nil
+	if node == "" || node == Node+"#"+d.at(q).info.Hash() {
+		return d.at(q).info.Element(node), nil
 	}
 	if d.nodes != nil {
 		if info, ok, err := d.nodes.NodeInfo(ctx, q, node); ok || err != nil {
@@ -125,7 +164,7 @@ func (d *Disco) hostItems(ctx context.Context, q *im.IQ) (*elem.Element, error) 
 		return d.nodeItems(ctx, q, node)
 	}
 	out := elem.New(vocab.ItemsSpace, "query")
-	for _, j := range d.items {
+	for _, j := range d.at(q).items {
 		out.Add(elem.New(vocab.ItemsSpace, "item", "jid", j.String()))
 	}
 	return out, nil
@@ -164,6 +203,10 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 		return nil, err
 	}
 	if node := q.Payload.Attr("node"); node != "" {
+		if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+			info, _, err := d.nodes.NodeInfo(ctx, q, node)
+			return info.Element(node), err
+		}
 		if d.personal == nil {
 			return nil, stanza.Fail("item-not-found", "there is no such node")
 		}
@@ -177,11 +220,33 @@ func (d *Disco) accountInfo(ctx context.Context, q *im.IQ) (*elem.Element, error
 	return d.account.Element(""), nil
 }
 
+// hidden is an error of visible, not one of finding out.
+func hidden(err error) bool {
+	var e *stanza.Error
+	return errors.As(err, &e)
+}
+
 func (d *Disco) accountItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
-	if err := d.visible(ctx, q); err != nil {
+	node := q.Payload.Attr("node")
+	if err := d.visible(ctx, q); hidden(err) {
+		// XEP-0030 §8: an empty list, as from somebody who does not exist.
+		out := elem.New(vocab.ItemsSpace, "query")
+		if node != "" {
+			out.Set("node", node)
+		}
+		return out, nil
+	} else if err != nil {
 		return nil, err
 	}
-	node := q.Payload.Attr("node")
+	if d.nodes != nil && d.nodes.Owns(node) && q.To.Bare() == q.From.Bare() {
+		out, err := d.nodeItems(ctx, q, node)
+		if err == nil && d.personal != nil {
+			if more, err := d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node); err == nil {
+				out.Add(more.Children...)
+			}
+		}
+		return out, err
+	}
 	if d.personal != nil {
 		return d.personal.NodeItems(ctx, q.To.Bare(), q.From.Bare(), node)
 	}

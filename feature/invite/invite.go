@@ -29,30 +29,41 @@ type Invites interface {
 // Config is what the commands run on.
 type Config struct {
 	Invites Invites
-	TTL     time.Duration
+	Policy  func(domain string) Policy
+	Admin   func(ctx context.Context, who jid.JID) (bool, error) // administers its own domain
+	Member  func(ctx context.Context, who jid.JID) (bool, error) // has an account
+}
+
+// Policy is what one host allows.
+type Policy struct {
+	TTL time.Duration
 	// Accounts says that an invitation can make an account (login.registration).
 	Accounts bool
 	// Everybody lets people invite who are no administrators.
 	Everybody bool
-	Admin     func(ctx context.Context, who jid.JID) (bool, error)
-	Member    func(ctx context.Context, who jid.JID) (bool, error) // has an account
 }
 
 // Feature is XEP-0401.
 func Feature(c Config) im.Feature {
-	f := im.Feature{
+	return im.Feature{
 		Name: "invite",
 		Specs: []im.Spec{
 			{ID: "XEP-0379", Version: "0.3.3", Status: "complete", Note: "the server answers for the inviter"},
 			{ID: "XEP-0401", Version: "0.6.0", Status: "complete", Note: "no landing page"},
 		},
-		Commands: []im.Command{{Node: User, Name: "Invite somebody", May: c.mayInvite, Run: c.user}},
+		Commands: []im.Command{
+			{Node: User, Name: "Invite somebody", May: c.mayInvite, Run: c.user},
+			{Node: Create, Name: "Invite somebody to a new account", May: c.mayCreate, Stages: []im.Stage{{Form: c.ask}}, Run: c.create},
+		},
 	}
-	if c.Accounts {
-		f.Commands = append(f.Commands, im.Command{Node: Create, Name: "Invite somebody to a new account", May: c.admin,
-			Stages: []im.Stage{{Form: c.ask}}, Run: c.create})
+}
+
+// mayCreate: administrators, where an invitation can make an account.
+func (c Config) mayCreate(ctx context.Context, host, who jid.JID) (bool, error) {
+	if !c.Policy(host.Domain()).Accounts {
+		return false, nil
 	}
-	return f
+	return c.admin(ctx, host, who)
 }
 
 func (c Config) admin(ctx context.Context, host, who jid.JID) (bool, error) {
@@ -64,7 +75,7 @@ func (c Config) admin(ctx context.Context, host, who jid.JID) (bool, error) {
 
 // mayInvite: guests may not, and people of elsewhere.
 func (c Config) mayInvite(ctx context.Context, host, who jid.JID) (bool, error) {
-	if !c.Everybody {
+	if !c.Policy(host.Domain()).Everybody {
 		return c.admin(ctx, host, who)
 	}
 	if who.Domain() != host.Domain() {
@@ -75,13 +86,13 @@ func (c Config) mayInvite(ctx context.Context, host, who jid.JID) (bool, error) 
 
 // user is XEP-0401 §5.1.
 func (c Config) user(ctx context.Context, call *im.Call) (*im.Outcome, error) {
-	who := call.Who.Bare()
-	token, expires, err := c.Invites.Mint(ctx, account.Invite{Inviter: who, Account: c.Accounts, Contact: true}, c.TTL)
+	who, policy := call.Who.Bare(), c.Policy(call.Host.Domain())
+	token, expires, err := c.Invites.Mint(ctx, account.Invite{Inviter: who, Account: policy.Accounts, Contact: true}, policy.TTL)
 	if err != nil {
 		return nil, refused(err)
 	}
 	uri := address(who) + "?roster;preauth=" + token
-	if c.Accounts {
+	if policy.Accounts {
 		uri += ";ibr=y"
 	}
 	return told(uri, expires), nil
@@ -107,7 +118,7 @@ func (c Config) create(ctx context.Context, call *im.Call) (*im.Outcome, error) 
 	}
 	v := call.Value("roster-subscription")
 	i.Contact = v == "1" || v == "true"
-	token, expires, err := c.Invites.Mint(ctx, i, c.TTL)
+	token, expires, err := c.Invites.Mint(ctx, i, c.Policy(call.Host.Domain()).TTL)
 	if err != nil {
 		return nil, refused(err)
 	}

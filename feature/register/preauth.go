@@ -37,7 +37,7 @@ func (r *Register) invited(ctx context.Context, source netip.Addr, token string)
 	}
 	i, err := r.Invites.Find(ctx, token)
 	switch {
-	case errors.Is(err, account.ErrNoToken), err == nil && !i.Account:
+	case errors.Is(err, account.ErrNoToken), err == nil && (!i.Account || i.Inviter.Domain() != r.Domain): // HARDENING I10: of another host
 		return nil, "", stanza.Fail("item-not-found", "this invitation is not valid, or not any more")
 	case err != nil:
 		return nil, "", err

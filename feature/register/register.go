@@ -44,8 +44,10 @@ type Invites interface {
 
 // Config is what registration runs on.
 type Config struct {
-	Domain   string
-	Policy   Policy
+	Domain string
+	Policy Policy
+	// Of is the policy of one host, for people who have logged in; nil: all have Policy.
+	Of       func(domain string) Policy
 	Accounts Accounts
 	Invites  Invites
 	// Limiter bounds attempts: each counts, whatever comes of it.
@@ -118,7 +120,7 @@ func (r *Register) remove(ctx context.Context, q *im.IQ, who jid.JID) error {
 	switch {
 	case len(q.Payload.Children) != 1:
 		return stanza.Fail("bad-request", "<remove/> stands alone")
-	case r.Policy != Open:
+	case r.of(who.Domain()) != Open:
 		return stanza.Fail("not-allowed", "your account is removed by an administrator")
 	}
 	if err := r.attempt(netip.Addr{}, who.String()); err != nil {
@@ -126,6 +128,13 @@ func (r *Register) remove(ctx context.Context, q *im.IQ, who jid.JID) error {
 	}
 	r.Log.Info("register: an account was removed by its owner", "account", who.String())
 	return r.Accounts.Remove(ctx, who)
+}
+
+func (r *Register) of(domain string) Policy {
+	if r.Of == nil {
+		return r.Policy
+	}
+	return r.Of(domain)
 }
 
 // attempt counts one of a source or an account, and refuses it if there were too

@@ -49,7 +49,7 @@ func (a accounts) addUser(ctx context.Context, c *im.Call) (*im.Outcome, error) 
 	}
 	password := c.Value("password")
 	if again := c.Values("password-verify"); len(again) > 0 && again[0] != password {
-		return nil, bad("the two passwords are not the same; type the password twice")
+		return nil, mend("the two passwords are not the same; type the password twice")
 	}
 	given, family, email := c.Value("given_name"), c.Value("surname"), c.Value("email")
 	name := strings.TrimSpace(given + " " + family)

@@ -75,7 +75,11 @@ func (a lists) list(which, title, field string, list lister) im.Command {
 		}
 		return out, nil
 	}
-	return a.command("get-"+which+"-users-list", "Get List of "+title+" Users", run,
+	node := "get-" + which + "-users-list"
+	if which == "active" || which == "idle" {
+		node = "get-" + which + "-users" // XEP-0133 §4.21, §4.22
+	}
+	return a.command(node, "Get List of "+title+" Users", run,
 		fixed("Listing "+which+" users", "How many do you want to see?",
 			form.Field{Var: "max_items", Type: "list-single", Label: "Maximum number of items to show", Options: options, Values: []string{"100"}}))
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/xmpp/form"
-	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // motd is the message of the day: said to who is there, and to others when they come.
@@ -17,12 +16,10 @@ type motd struct{ admin }
 func (a motd) commands() []im.Command {
 	field := form.Field{Var: "motd", Type: "text-multi", Label: "Message of the Day", Required: true}
 	present := im.Stage{Form: func(_ context.Context, c *im.Call) (*form.Form, error) {
-		v, ok := a.Notices.Get(c.Host, MOTD)
-		if !ok {
-			return nil, stanza.Fail("item-not-found", "there is no message of the day; set one instead")
-		}
 		f := field
-		f.Values = strings.Split(v.Text, "\n")
+		if v, ok := a.Notices.Get(c.Host, MOTD); ok {
+			f.Values = strings.Split(v.Text, "\n")
+		}
 		return ask("Editing the message of the day", "Who has had it is not told again; whoever comes gets the new text.", f), nil
 	}}
 	return []im.Command{
@@ -67,7 +64,7 @@ func (a admin) drop(kind, name string) runner {
 	return func(ctx context.Context, c *im.Call) (*im.Outcome, error) {
 		ok, err := a.Notices.Drop(ctx, c.Host, kind)
 		if err == nil && !ok {
-			err = stanza.Fail("item-not-found", "there is no "+name)
+			return im.Done("there was no " + name), nil // it is as it was asked to be
 		}
 		return nil, err
 	}

@@ -22,7 +22,9 @@ func (a people) commands() []im.Command {
 	return []im.Command{
 		a.command("get-user-roster", "Get User Roster", a.userRoster, fixed("Getting a user's roster", "Whose contacts do you want to see?", need(someAccounts))),
 		a.command("get-user-lastlogin", "Get User Last Login Time", a.lastLogin, fixed("Getting a user's last login time", "Whose last login do you want to see?", need(someAccounts))),
-		a.command("user-stats", "Get User Statistics", a.userStats, fixed("Getting a user's statistics", "Whose numbers do you want to see?", need(oneAccount))),
+		a.command("user-stats", "Get User Statistics", a.userStats, fixed("Getting a user's statistics", "Whose numbers do you want to see?",
+			// XEP-0133 §4.10 says accountjid; some clients write accountjids, as for its neighbours.
+			oneAccount, form.Field{Var: "accountjids", Type: "jid-multi", Label: "The same, as some clients name it"})),
 	}
 }
 
@@ -74,8 +76,14 @@ func (a people) lastLogin(ctx context.Context, c *im.Call) (*im.Outcome, error) 
 // userStats is XEP-0133 §4.10.
 func (a people) userStats(ctx context.Context, c *im.Call) (*im.Outcome, error) {
 	list, err := a.own(ctx, c, "accountjid")
+	if err == nil && len(list) == 0 {
+		list, err = a.own(ctx, c, "accountjids")
+	}
 	if err != nil {
 		return nil, err
+	}
+	if len(list) != 1 {
+		return nil, mend("statistics are of one account: which one?")
 	}
 	who := list[0]
 	items, _, err := a.Rosters.Roster(ctx, who)

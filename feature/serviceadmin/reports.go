@@ -80,7 +80,7 @@ func (a reports) dismissReports(ctx context.Context, c *im.Call) (*im.Outcome, e
 		if err != nil {
 			return nil, bad("%q is no report", v)
 		}
-		if err := a.Blocks.DropReport(ctx, id); err != nil {
+		if err := a.Blocks.DropReport(ctx, c.Host.Domain(), id); err != nil {
 			return nil, err
 		}
 	}

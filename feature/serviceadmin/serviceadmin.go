@@ -41,6 +41,9 @@ type Config struct {
 	Visits   *visit.Store
 	Notices  *Notices
 	Path     Path
+	// Home is the first host: what holds for the whole server is administered there alone,
+	// so that the administrators of another host have no part in it. Zero: there is but one.
+	Home jid.JID
 	// Seen is when an account's last session left.
 	Seen func(ctx context.Context, bare jid.JID) (at time.Time, status string, ok bool)
 	// SetCard writes an account's vCard (XEP-0054).
@@ -58,8 +61,8 @@ func Feature(c Config) im.Feature {
 	a := admin{c}
 	var all []im.Command
 	for _, group := range [][]im.Command{
-		accounts{a}.commands(), sessions{a}.commands(), people{a}.commands(), walls{a}.commands(), counts{a}.commands(), lists{a}.commands(),
-		announcements{a}.commands(), motd{a}.commands(), welcome{a}.commands(), admins{a}.commands(), stops{a}.commands(), reports{a}.commands(),
+		accounts{a}.commands(), sessions{a}.commands(), people{a}.commands(), a.ofServer(walls{a}.commands()), counts{a}.commands(), lists{a}.commands(),
+		announcements{a}.commands(), motd{a}.commands(), welcome{a}.commands(), admins{a}.commands(), a.ofServer(stops{a}.commands()), reports{a}.commands(),
 	} {
 		all = append(all, group...)
 	}
@@ -74,6 +77,22 @@ func Feature(c Config) im.Feature {
 // may is HARDENING I10: an administrator of this host, not of another.
 func (a admin) may(ctx context.Context, host, who jid.JID) (bool, error) {
 	return account.Of(a.Accounts, host.Domain()).IsAdmin(ctx, who)
+}
+
+// mayServer is may, for what concerns all hosts.
+func (a admin) mayServer(ctx context.Context, host, who jid.JID) (bool, error) {
+	if !a.Home.IsZero() && host != a.Home {
+		return false, nil
+	}
+	return a.may(ctx, host, who)
+}
+
+// ofServer makes commands act on all hosts.
+func (a admin) ofServer(all []im.Command) []im.Command {
+	for i := range all {
+		all[i].May = a.mayServer
+	}
+	return all
 }
 
 type runner func(ctx context.Context, c *im.Call) (*im.Outcome, error)
@@ -132,11 +151,11 @@ func (a admin) own(ctx context.Context, c *im.Call, field string) ([]jid.JID, er
 func (a admin) local(c *im.Call, v string) (jid.JID, error) {
 	j, err := jid.Parse(v)
 	if err != nil || j.Local() == "" {
-		return j, bad("%q is no account; write it like somebody@%s", v, c.Host.Domain())
+		return j, mend("%q is no account; write it like somebody@%s", v, c.Host.Domain())
 	}
 	if j.Domain() != c.Host.Domain() {
 		// HARDENING I10: who administers one domain does nothing in another.
-		return j, stanza.Fail("not-allowed", fmt.Sprintf("%s is not an account of %s", j.Bare(), c.Host.Domain()))
+		return j, mend("%s is not an account of %s", j.Bare(), c.Host.Domain())
 	}
 	return j, nil
 }
@@ -144,9 +163,14 @@ func (a admin) local(c *im.Call, v string) (jid.JID, error) {
 func (a admin) existing(ctx context.Context, j jid.JID) (jid.JID, error) {
 	there, err := a.Accounts.Exists(ctx, j)
 	if err == nil && !there {
-		err = stanza.Fail("item-not-found", fmt.Sprintf("there is no account %s", j))
+		err = mend("there is no account %s", j)
 	}
 	return j, err
+}
+
+// mend is an answer to a form with somebody in it who is not there.
+func mend(format string, args ...any) error {
+	return &im.Mend{Text: fmt.Sprintf(format, args...)}
 }
 
 // bad is an answer to a form that does not make sense (XEP-0050 §4.4).

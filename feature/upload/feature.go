@@ -7,16 +7,14 @@ import (
 
 	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/file"
-	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
 
 // Config is what the feature stands on.
 type Config struct {
-	Domain jid.JID
-	Files  *file.Store
-	// Base is where people reach the HTTPS port: "https://chat.example.com:8443".
-	Base func() string
+	Files *file.Store
+	// Base is where people of a host reach the HTTPS port: "https://chat.example.com:8443".
+	Base func(domain string) string
 	Keep time.Duration // how long files are kept; 0: for ever
 	Now  func() time.Time
 	Log  *slog.Logger

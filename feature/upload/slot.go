@@ -17,8 +17,8 @@ import (
 // slot answers XEP-0363 §4: a request for a place to upload to.
 func (u *upload) slot(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	// HARDENING S5: nobody else's people, no services.
-	if q.Session == nil || q.From.DomainJID() != u.Domain {
-		return nil, stanza.Fail("forbidden", "uploads are for accounts of this server")
+	if q.Session == nil || q.From.DomainJID() != q.To {
+		return nil, stanza.Fail("forbidden", "uploads are for accounts of this host")
 	}
 	r, err := u.request(q)
 	if err != nil {
@@ -28,7 +28,7 @@ func (u *upload) slot(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	if err != nil {
 		return nil, refusal(err)
 	}
-	base := u.Base()
+	base := u.Base(q.To.Domain())
 	return elem.New(space, "slot").Add(
 		elem.New(space, "put", "url", address(base, "upload", g.Put, g.Name)),
 		elem.New(space, "get", "url", address(base, "file", g.ID, g.Name))), nil

@@ -60,7 +60,7 @@ func start(t *testing.T, change func(*file.Config)) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.s.Close() })
-	d.f = Feature(Config{Domain: host, Files: d.s, Base: func() string { return "https://x.test:8443" }, Keep: conf.Keep,
+	d.f = Feature(Config{Files: d.s, Base: func(string) string { return "https://x.test:8443" }, Keep: conf.Keep,
 		Now: conf.Now, Log: slog.New(slog.DiscardHandler)})
 	for _, r := range d.f.HTTP {
 		d.mux.Handle(r.Pattern, r.Handler)

@@ -66,6 +66,10 @@ type Config struct {
 	TokenLife time.Duration
 	// Guests are let in without an account; nil: nobody is.
 	Guests *Guests
+	// MinOf is MinPassword for one host; nil: all have the same.
+	MinOf func(domain string) int
+	// Operators are accounts that administer every host.
+	Operators []jid.JID
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

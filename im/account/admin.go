@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parlance-im/parlance/store"
 	"github.com/parlance-im/parlance/xmpp/jid"
@@ -32,17 +33,18 @@ type Domain struct {
 func Of(s *Store, domain string) Domain { return Domain{s, domain} }
 
 // IsAdmin says whether an account administers the domain (HARDENING I10): it is
-// one of it, an administrator, and not disabled.
+// one of it and an administrator, or an operator of all of them, and not disabled.
 func (d Domain) IsAdmin(ctx context.Context, who jid.JID) (bool, error) {
 	s := d.s
-	if who.Domain() != d.name || who.Local() == "" {
+	operates := slices.Contains(s.conf.Operators, who.Bare())
+	if !operates && who.Domain() != d.name || who.Local() == "" {
 		return false, nil
 	}
 	r, err := s.lookup(ctx, who.Bare())
 	if err != nil {
 		return false, err
 	}
-	return r.exists && r.admin && !r.disabled, nil
+	return r.exists && (r.admin || operates) && !r.disabled, nil
 }
 
 // Admins are its administrators, disabled ones included.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
@@ -13,30 +14,35 @@ import (
 // Guests are people without an account, for one connection each (XEP-0175). They
 // are in memory alone: nothing of them is kept but what they wrote.
 type Guests struct {
-	domain string
-	most   int
+	most func(domain string) int // how many a host lets in
+	n    atomic.Int64            // how many are here: where nobody is, nobody waits for mu
 
 	mu   sync.Mutex
-	here map[jid.JID]struct{} // owner: mu
+	here map[string]map[jid.JID]struct{} // owner: mu; by domain
 }
 
-// NewGuests lets so many in at once; none if most is 0.
-func NewGuests(domain string, most int) *Guests {
-	return &Guests{domain: domain, most: most, here: map[jid.JID]struct{}{}}
+// NewGuests lets so many in at once on each host; none where most says 0.
+func NewGuests(most func(domain string) int) *Guests {
+	return &Guests{most: most, here: map[string]map[jid.JID]struct{}{}}
 }
 
-// Enter makes a guest: an address that was never anybody's, and never will be.
-func (g *Guests) Enter() (jid.JID, error) {
-	who, err := jid.New("guest-"+strings.ToLower(rand.Text()), g.domain, "") // 130 bits
+// Enter makes a guest of a host: an address that was never anybody's, and never will be.
+func (g *Guests) Enter(domain string) (jid.JID, error) {
+	who, err := jid.New("guest-"+strings.ToLower(rand.Text()), domain, "") // 130 bits
 	if err != nil {
 		return who, err
 	}
+	most := g.most(who.Domain())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.here) >= g.most {
+	if len(g.here[who.Domain()]) >= most {
 		return jid.JID{}, &sasl.Failure{Condition: sasl.TemporaryAuthFailure, Text: "Too many guests are here.", Also: "resource-constraint"}
 	}
-	g.here[who] = struct{}{}
+	if g.here[who.Domain()] == nil {
+		g.here[who.Domain()] = map[jid.JID]struct{}{}
+	}
+	g.here[who.Domain()][who] = struct{}{}
+	g.n.Add(1)
 	return who, nil
 }
 
@@ -44,17 +50,23 @@ func (g *Guests) Enter() (jid.JID, error) {
 func (g *Guests) Leave(who jid.JID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.here, who)
+	if _, ok := g.here[who.Domain()][who]; ok {
+		g.n.Add(-1)
+		delete(g.here[who.Domain()], who)
+	}
+	if len(g.here[who.Domain()]) == 0 {
+		delete(g.here, who.Domain())
+	}
 }
 
 // Is says whether an address is that of a guest who is here; nil knows none.
 func (g *Guests) Is(who jid.JID) bool {
-	if g == nil || g.most == 0 {
+	if g == nil || g.n.Load() == 0 {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, ok := g.here[who.Bare()]
+	_, ok := g.here[who.Domain()][who.Bare()]
 	return ok
 }
 
@@ -73,10 +85,10 @@ func (l *Login) Certificate(ctx context.Context, who jid.JID) error {
 	return nil
 }
 
-// Guest lets somebody without an account in.
-func (l *Login) Guest(context.Context) (jid.JID, error) {
+// Guest lets somebody without an account in, as one of a host.
+func (l *Login) Guest(_ context.Context, domain string) (jid.JID, error) {
 	if l.s.conf.Guests == nil {
 		return jid.JID{}, sasl.Denied()
 	}
-	return l.s.conf.Guests.Enter()
+	return l.s.conf.Guests.Enter(domain)
 }

@@ -191,18 +191,24 @@ func TestInvites_tokensAreNotStored(t *testing.T) {
 }
 
 func TestGuests_comeAndGo(t *testing.T) {
-	g := NewGuests("acme.test", 2)
-	a, err1 := g.Enter()
-	b, err2 := g.Enter()
+	g := NewGuests(func(domain string) int { return map[string]int{"acme.test": 2, "b.test": 1}[domain] })
+	a, err1 := g.Enter("acme.test")
+	b, err2 := g.Enter("acme.test")
 	if err1 != nil || err2 != nil || a == b || !g.Is(a) {
 		t.Fatal(a, b, err1, err2)
 	}
-	if _, err := g.Enter(); condition(t, err) != "temporary-auth-failure" {
+	if _, err := g.Enter("acme.test"); condition(t, err) != "temporary-auth-failure" {
 		t.Errorf("%v", err)
 	}
 	g.Leave(a)
-	if c, err := g.Enter(); err != nil || g.Is(a) || c == a {
+	if c, err := g.Enter("acme.test"); err != nil || g.Is(a) || c == a {
 		t.Error(c, err)
+	}
+	if other, err := g.Enter("b.test"); err != nil || other.Domain() != "b.test" || !g.Is(other) {
+		t.Error("the guests of one host took the place of another's", other, err)
+	}
+	if _, err := g.Enter("c.test"); condition(t, err) != "temporary-auth-failure" {
+		t.Errorf("a host without guests: %v", err)
 	}
 	if (*Guests)(nil).Is(a) {
 		t.Error("nobody has guests")

@@ -20,9 +20,10 @@ const maxPassword = 1024 // bytes, as xmpp/sasl takes
 // rules for new passwords (HARDENING V7): length, no composition rules, no
 // common ones.
 type rules struct {
-	min    int             // characters
-	any    bool            // no rules
-	common map[string]bool // refused ones, lower case; read only
+	min    int              // characters
+	minOf  func(string) int // on one host; nil: all have the same
+	any    bool             // no rules
+	common map[string]bool  // refused ones, lower case; read only
 }
 
 func newRules(c Config) (rules, error) {
@@ -30,7 +31,7 @@ func newRules(c Config) (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	r := rules{min: c.MinPassword, any: c.AnyPassword, common: map[string]bool{}}
+	r := rules{min: c.MinPassword, minOf: c.MinOf, any: c.AnyPassword, common: map[string]bool{}}
 	for line := range strings.Lines(string(list)) {
 		r.common[strings.TrimSuffix(line, "\n")] = true
 	}
@@ -49,10 +50,13 @@ func (r rules) check(who jid.JID, password string) (prepared string, err error) 
 	if r.any {
 		return prepared, nil
 	}
-	lower := strings.ToLower(prepared)
+	lower, least := strings.ToLower(prepared), r.min
+	if r.minOf != nil {
+		least = max(r.minOf(who.Domain()), 8) // HARDENING V7: the floor
+	}
 	switch {
-	case utf8.RuneCountInString(prepared) < r.min:
-		return "", &Refused{fmt.Sprintf("the password is shorter than %d characters", r.min)}
+	case utf8.RuneCountInString(prepared) < least:
+		return "", &Refused{fmt.Sprintf("the password is shorter than %d characters", least)}
 	case r.isCommon(lower):
 		return "", &Refused{"this password is one of the first that an attacker tries"}
 	case isPattern(lower):

@@ -152,7 +152,7 @@ func (a *Archive) MayHave(s Sending) bool {
 
 // Has says whether a sending is in the archive. What is on its way there when it
 // is asked may be missed.
-func (a *Archive) Has(ctx context.Context, s Sending) (bool, error) {
+func Has(ctx context.Context, a *Archive, s Sending) (bool, error) {
 	if s.IsZero() {
 		return false, nil
 	}

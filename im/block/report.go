@@ -32,7 +32,7 @@ const (
 	sqlReportsSince = `SELECT count(*) FROM report WHERE reporter = $1 AND at > $2`
 	sqlReports      = `SELECT id, at, reporter, reported, reason, said, lang, stanza_ids, forward FROM report
 		WHERE substr(reporter, length(reporter) - length($1)) = '@' || $1 ORDER BY id DESC LIMIT $2`
-	sqlReportDrop = `DELETE FROM report WHERE id = $1`
+	sqlReportDrop = `DELETE FROM report WHERE id = $2 AND substr(reporter, length(reporter) - length($1)) = '@' || $1`
 )
 
 // StanzaID names a message in somebody's archive (XEP-0359 §3).
@@ -157,10 +157,11 @@ func scanReport(row store.RowScanner) (r Report, err error) {
 	return r, json.Unmarshal([]byte(ids), &r.Stanzas)
 }
 
-// DropReport forgets a report that was dealt with.
-func (s *Store) DropReport(ctx context.Context, id int64) error {
+// DropReport forgets a report by an account of a domain that was dealt with; one of
+// another domain stays (HARDENING I10).
+func (s *Store) DropReport(ctx context.Context, domain string, id int64) error {
 	err := s.cfg.DB.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(sqlReportDrop, id)
+		_, err := tx.Exec(sqlReportDrop, domain, id)
 		return err
 	})
 	if err != nil {

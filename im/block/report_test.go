@@ -67,7 +67,15 @@ func TestReport_keptWithTheBlock(t *testing.T) {
 		if list, err := f.List(t.Context(), alice); err != nil || len(list) != 2 {
 			t.Errorf("blocked: %v %v", list, err)
 		}
-		if err := f.DropReport(t.Context(), r.ID); err != nil {
+		for _, domain := range []string{"other.test", "test", "cme.test"} {
+			if err := f.DropReport(t.Context(), domain, r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all, err := f.Reports(t.Context(), "acme.test", 10); err != nil || len(all) != 1 {
+			t.Errorf("another domain's administrator dropped it: %v %v", all, err)
+		}
+		if err := f.DropReport(t.Context(), "acme.test", r.ID); err != nil {
 			t.Fatal(err)
 		}
 		if all, err := f.Reports(t.Context(), "acme.test", 10); err != nil || len(all) != 0 {

@@ -31,6 +31,26 @@ func forged(raw *elem.Raw, i int) bool {
 	return false
 }
 
+// dropped is forged for what somebody sends: that he held a stanza back himself he
+// may say, when he puts an earlier talk into a room (XEP-0045 §7.9).
+func dropped(raw *elem.Raw, from jid.JID) func(*elem.Raw, int) bool {
+	for i := range raw.Kids {
+		if string(raw.Kids[i].Local) != "delay" {
+			continue
+		}
+		return func(raw *elem.Raw, i int) bool {
+			if string(raw.Kids[i].Local) == "delay" {
+				by, named := raw.KidAttr(i, "from")
+				if named && (string(by) == from.String() || string(by) == from.Bare().String()) {
+					return false
+				}
+			}
+			return forged(raw, i)
+		}
+	}
+	return forged
+}
+
 // private says whether the sender wants no carbons of a message (XEP-0280 §9).
 func private(raw *elem.Raw) bool {
 	for i := range raw.Kids {
@@ -44,7 +64,7 @@ func private(raw *elem.Raw) bool {
 // accept makes a stanza of what an edge scanned from a stream in that language. A
 // *stanza.Error goes back to the sender, a *stream.Error ends the stream.
 func accept(raw *elem.Raw, from jid.JID, lang string) (*stanza.Stanza, error) {
-	st, err := stanza.Read(raw, forged)
+	st, err := stanza.Read(raw, dropped(raw, from))
 	if st == nil {
 		return nil, &stream.Error{Condition: "unsupported-stanza-type",
 			Text: "a stanza is a message, a presence or an iq"}

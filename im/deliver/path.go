@@ -14,6 +14,7 @@ import (
 	"github.com/parlance-im/parlance/im/route"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/im/trace"
+	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -32,6 +33,19 @@ type Accounts interface {
 	Exists(ctx context.Context, bare jid.JID) (bool, error)
 }
 
+// Rooms is what becomes of stanzas to rooms; room.Rooms meets it for one service, room.Services for all.
+type Rooms interface {
+	Serves(to jid.JID) bool
+	Presence(ctx context.Context, s *session.Session, st *stanza.Stanza) error
+	Unavailable(ctx context.Context, s *session.Session, st *stanza.Stanza)
+	Plan(ctx context.Context, s *session.Session, st *stanza.Stanza, sent room.Sent) ([]*room.Message, error)
+	Real(m *room.Message) jid.JID
+	Admit(ctx context.Context, msgs []*room.Message) error
+	Fanout(m *room.Message, pos session.Pos, at time.Time, again bool)
+	IQ(ctx context.Context, q *im.IQ) (*elem.Element, error)
+	Pass(ctx context.Context, s *session.Session, st *stanza.Stanza) (real jid.JID, done bool, err error)
+}
+
 // Wishes says what people want to see in their own archives (im/preference).
 type Wishes interface {
 	Shows(owner, other jid.JID) bool
@@ -45,8 +59,8 @@ type Config struct {
 	Routes   *route.Table
 	Presence Presence
 	Accounts Accounts
-	Rooms    *room.Rooms // nil: there is no service for rooms
-	Wishes   Wishes      // nil: everybody wants to see everything
+	Rooms    Rooms  // nil: there is no service for rooms
+	Wishes   Wishes // nil: everybody wants to see everything
 	Local    func(domain string) bool
 	Features []im.Feature
 	// Answered is told of results and errors sessions send to their own account, in
@@ -83,6 +97,9 @@ type Path struct {
 
 // New makes a path; Run makes it work. Two features that claim the same IQ are an error.
 func New(cfg Config) (*Path, error) {
+	if cfg.Rooms == nil {
+		cfg.Rooms = (*room.Rooms)(nil)
+	}
 	p := &Path{cfg: cfg}
 	p.tally = &tally{cfg: &p.cfg, meter: cmp.Or(cfg.Meter, new(meter.Meter))}
 	p.replies = &replies{cfg: &p.cfg}

@@ -20,6 +20,9 @@ type Restored struct {
 	Owners  []jid.JID
 	Waiting jid.JID
 	Had     session.Pos // where it stood; zero if that means nothing here
+	// Sender is who wrote a message of a room's archive, which is its only owner;
+	// zero: it is no room's.
+	Sender jid.JID
 }
 
 // Restore keeps messages of an import, in order, in one transaction. They are
@@ -32,7 +35,10 @@ func (p *Path) Restore(_ context.Context, list []Restored) error {
 		st := r.Stanza
 		e := &archive.Entry{Conversation: archive.Pair(st.From, st.To), Sender: st.From, Recipient: st.To,
 			Stanza: st.AppendTo(make([]byte, 0, st.Size())), At: r.At, Had: r.Had, Waiting: r.Waiting, Dedup: dedup(st)}
-		if e.Dedup.IsZero() {
+		if !r.Sender.IsZero() { // as im/room has them
+			e.Sender, e.Recipient, e.Conversation = r.Sender, r.Owners[0], r.Owners[0].String()
+		}
+		if e.Dedup.IsZero() || !r.Sender.IsZero() {
 			e.Dedup = restoring(e)
 		}
 		for _, who := range r.Owners {

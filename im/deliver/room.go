@@ -79,7 +79,7 @@ func (in *Inlet) before(ctx context.Context, s archive.Sending) (bool, error) {
 	if err := in.commitTaken(); err != nil {
 		return false, err
 	}
-	return in.p.cfg.Archive.Has(ctx, s)
+	return archive.Has(ctx, in.p.cfg.Archive, s)
 }
 
 func (in *Inlet) refuseRoom(ctx context.Context, j *judged, st *stanza.Stanza, err error) error {
@@ -156,6 +156,9 @@ func (p *Path) planLetter(ctx context.Context, j *judged, m *room.Message) (*pla
 	}
 	if !exists {
 		return nil, stanza.Fail("item-not-found", "there is no such account") // XEP-0045 §7.8.2
+	}
+	if m.Out.To.IsFull() && p.cfg.Routes.Session(m.Out.To) == nil {
+		m.Out.To = m.Out.To.Bare() // XEP-0045 §7.9: the device that was talked to has gone, its owner is invited
 	}
 	letter := &judged{st: m.Out, held: j.held, private: true}
 	pl, refusal := plan(letter, nil, p.snapshot(m.Out, exists))

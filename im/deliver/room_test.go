@@ -256,11 +256,11 @@ func TestRoom_noGhosts(t *testing.T) {
 		wg.Go(func() { w.path.Disconnect(t.Context(), d.s.JID().Bare(), "gone") })
 	}
 	wg.Wait()
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != 1 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != 1 {
 		t.Errorf("%d seats in %d rooms, want the one who stayed", seats, rooms)
 	}
 	w.path.End(t.Context(), a.s)
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 0 || seats != 0 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 0 || seats != 0 {
 		t.Errorf("%d seats in %d rooms after all have left", seats, rooms)
 	}
 }
@@ -295,14 +295,14 @@ func TestRoom_bouncedPresence(t *testing.T) {
 			} else {
 				seats = 3
 			}
-			if _, n := w.path.cfg.Rooms.Count(); n != seats {
+			if _, n := w.path.cfg.Rooms.(*room.Rooms).Count(); n != seats {
 				t.Fatalf("%d seats, want %d", n, seats)
 			}
 			// The other session of the same person stays, until it is unreachable too.
 			other.try("<presence type='error' to='r@rooms.x.test/B'>%s</presence>", c.body)
 			if c.out {
 				a.await(`from="r@rooms.x.test/B".*type="unavailable".*<status code="333"/>`, na)
-			} else if _, n := w.path.cfg.Rooms.Count(); n != 3 {
+			} else if _, n := w.path.cfg.Rooms.(*room.Rooms).Count(); n != 3 {
 				t.Errorf("%d seats, want all three", n)
 			}
 			other.try("<presence type='error' to='none@rooms.x.test/B'>%s</presence>", c.body) // XEP-0045 §17.3: nobody is told
@@ -403,7 +403,7 @@ func TestRoom_large(t *testing.T) {
 	if _, waiting := slow.s.Unacked(); waiting < people+100 {
 		t.Errorf("%d stanzas wait, want %d presences and 100 messages", waiting, people)
 	}
-	if rooms, seats := w.path.cfg.Rooms.Count(); rooms != 1 || seats != people+2 {
+	if rooms, seats := w.path.cfg.Rooms.(*room.Rooms).Count(); rooms != 1 || seats != people+2 {
 		t.Errorf("%d seats in %d rooms", seats, rooms)
 	}
 }

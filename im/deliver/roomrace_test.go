@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parlance-im/parlance/im/room"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/store/storetest"
 )
@@ -148,7 +149,7 @@ func TestRoom_temporary(t *testing.T) {
 	a := w.bind("a@x.test/1")
 	a.enter("temp", "A")
 	a.configure("temp")
-	w.path.cfg.Rooms.Stop()
+	w.path.cfg.Rooms.(*room.Rooms).Stop()
 	w.path.End(t.Context(), a.s)
 	w.stop()
 	w = roomWorld(t, db, session.DefaultLimits)

@@ -76,7 +76,9 @@ type Config struct {
 	Dir    string // folder for uploads under way and, without S3, contents
 	S3     *S3    // where contents are kept; nil: in Dir
 	Limits Limits
-	Keep   time.Duration // files are removed when they are older; 0: never
+	// LimitsOf are one account's; nil: all have the same.
+	LimitsOf func(owner jid.JID) Limits
+	Keep     time.Duration // files are removed when they are older; 0: never
 	// Scanned says that somebody gives verdicts: a new file waits for one.
 	Scanned  bool
 	Strip    bool // remove metadata from pictures

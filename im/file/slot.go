@@ -49,8 +49,12 @@ const day = 24 * time.Hour
 // the file is removed, so that quotas hold exactly however many ask at once:
 // the store's one writer is what serialises them (HARDENING H4).
 func (s *Store) Grant(ctx context.Context, r Request) (Granted, error) {
-	if r.Size > s.conf.Limits.Size {
-		return Granted{}, &TooLargeError{s.conf.Limits.Size}
+	limits := s.conf.Limits
+	if s.conf.LimitsOf != nil {
+		limits = s.conf.LimitsOf(r.Owner)
+	}
+	if r.Size > limits.Size {
+		return Granted{}, &TooLargeError{limits.Size}
 	}
 	g := Granted{Put: rand.Text(), ID: rand.Text(), Name: PlainName(r.Name)} // 130 bits each (HARDENING A10)
 	now := s.conf.Now()
@@ -63,14 +67,14 @@ func (s *Store) Grant(ctx context.Context, r Request) (Granted, error) {
 		if err := expireOf(tx, owner, now); err != nil {
 			return err
 		}
-		if err := room(tx, s.conf.Limits, owner, r, now); err != nil {
+		if err := room(tx, limits, owner, r, now); err != nil {
 			return err
 		}
 		if err := charge(tx, owner, r.Purpose, r.Size, 1); err != nil {
 			return err
 		}
 		_, err := tx.Exec(sqlAdd, g.ID, g.Put, owner, g.Name, r.Media, string(r.Purpose), r.Size,
-			now.UnixMicro(), now.Add(s.conf.Limits.Slot).UnixMicro(), until)
+			now.UnixMicro(), now.Add(limits.Slot).UnixMicro(), until)
 		return err
 	})
 	if _, full := errors.AsType[*QuotaError](err); full {

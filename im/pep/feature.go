@@ -46,11 +46,15 @@ func Feature(s *Flow) im.Feature {
 			{Scope: everybody, Type: stanza.Set, Space: pubsub.Space, Local: "pubsub", Handle: settled(s, r.Set)},
 			{Scope: everybody, Type: stanza.Get, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: r.OwnerGet},
 			{Scope: everybody, Type: stanza.Set, Space: pubsub.OwnerSpace, Local: "pubsub", Handle: settled(s, r.OwnerSet)},
-			{Scope: everybody, Type: stanza.Set, Space: pubsub.CommandSpace, Local: "command", Handle: settled(s, r.Command)},
+			// One's own: feature/adhoc, which passes on what it does not know to Command.
+			{Scope: im.ToAccount, Type: stanza.Set, Space: pubsub.CommandSpace, Local: "command", Handle: Command(s)},
 		},
 		Migrations: pubsub.Migrations().FS,
 	}
 }
+
+// Command is the ad-hoc command of an account's service (XEP-0060 §8.7).
+func Command(s *Flow) im.Handler { return settled(s, s.Requests().Command) }
 
 // settled makes a handler return when those who are to hear of what it did have
 // it in their queues.

@@ -101,7 +101,7 @@ func compare(a, b jid.JID) int {
 }
 
 // nickOf is an account's nickname: the one it has reserved, or the one it has now.
-func (r *room) nickOf(j jid.JID, g grant) string {
+func (r rule) nickOf(j jid.JID, g grant) string {
 	if g.nick != "" {
 		return g.nick
 	}
@@ -199,7 +199,7 @@ func (rs desk) adminSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	}
 	return nil, rs.changing(ctx, q, func(r *room) (*plan, error) {
 		by := rs.person(r, q)
-		actor := why{nick: r.nickOf(q.From.Bare(), grant{})}
+		actor := why{nick: rule{r}.nickOf(q.From.Bare(), grant{})}
 		next, reasons := map[jid.JID]grant{}, map[jid.JID]why{}
 		var turns []wanted
 		for _, c := range q.Payload.Children {
@@ -308,7 +308,12 @@ func (r rule) regrant(next map[jid.JID]grant, reasons map[jid.JID]why, code stri
 
 // regranted makes new grants hold and tells who is there what that means.
 func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code string) {
+	was := map[jid.JID]Affiliation{}
 	for j, g := range next {
+		was[j] = None
+		if old, ok := r.grants[j]; ok {
+			was[j] = old.affiliation
+		}
 		if g.affiliation == None && g.nick == "" {
 			delete(r.grants, j)
 			continue
@@ -321,16 +326,21 @@ func (r rule) regranted(next map[jid.JID]grant, reasons map[jid.JID]why, code st
 	}
 	here := map[jid.JID]bool{}
 	for _, o := range slices.Clone(r.people) {
-		here[o.bare] = true
 		w, named := reasons[o.bare]
 		if !named {
 			w = reasons[o.bare.DomainJID()]
 		}
+		if g, changed := next[o.bare]; changed && !here[o.bare] {
+			w.step = tally(r).step(o.bare, was[o.bare], g.affiliation)
+		}
+		here[o.bare] = true
 		r.regrade(o, w, code)
 	}
-	for j := range next {
+	for _, j := range slices.SortedFunc(maps.Keys(next), compare) {
 		if !here[j] {
-			r.aside(j, reasons[j])
+			w := reasons[j]
+			w.step = tally(r).step(j, was[j], next[j].affiliation)
+			r.aside(j, w)
 		}
 	}
 }
@@ -363,10 +373,19 @@ func (r rule) regrade(o *occupant, w why, code string) {
 // (XEP-0045 §10.3): those who may know addresses.
 func (r rule) aside(j jid.JID, w why) {
 	it := elem.New(spaceUser, "item", "affiliation", r.affiliationOf(j).String(), "role", NoRole.String(), "jid", j.String())
-	f := r.note(userX(nil, w.addTo(it)), "")
+	x := userX(nil, w.addTo(it))
+	plain := r.note(x, "")
+	tagged := plain
+	if w.step.until != "" {
+		tagged = r.note(x.Add(mav(w.step.since, w.step.until)), "") // XEP-0463 §5.2.2
+	}
 	for _, t := range r.crowd {
-		if r.sees(t.o.role) {
-			r.push(t.s, f)
+		switch {
+		case !r.sees(t.o.role):
+		case t.versions:
+			r.push(t.s, tagged)
+		default:
+			r.push(t.s, plain)
 		}
 	}
 }

@@ -117,6 +117,10 @@ func mayAssign(by, target who, to Role, self bool) error {
 			return fail("not-allowed", "only admins and owners remove a moderator")
 		}
 		return nil
+	case to == Visitor && target.affiliation >= Admin: // XEP-0045 §5.1.1, §8.4: by nobody
+		return fail("not-allowed", "admins and owners keep their voice")
+	case target.role == Moderator && to != Moderator && target.affiliation > by.affiliation: // XEP-0045 §5.1.3, §9.7
+		return fail("not-allowed", "you can't take the role of somebody of a higher affiliation")
 	case to == Moderator || target.role == Moderator: // XEP-0045 §9.6, §9.7
 		if by.affiliation < Admin {
 			return fail("forbidden", "only admins and owners change the list of moderators")
@@ -125,9 +129,6 @@ func mayAssign(by, target who, to Role, self bool) error {
 			return fail("not-allowed", "admins and owners are moderators")
 		}
 	case to == Visitor: // XEP-0045 §8.4
-		if target.affiliation >= Admin {
-			return fail("not-allowed", "admins and owners keep their voice")
-		}
 		if target.affiliation >= by.affiliation && by.affiliation < Admin && target.affiliation != None {
 			return fail("not-allowed", "you can't take the voice of somebody of your own or a higher affiliation")
 		}

@@ -54,7 +54,7 @@ func readRequests(tx *store.Tx, room jid.JID, into map[jid.JID]string) error {
 
 // ask plans a registration that waits for an admin: the request is on disk, then
 // each admin and owner gets the form of XEP-0045 §9.9, also one who is away.
-func (rs desk) ask(ctx context.Context, r *room, q *im.IQ, nick string) (*plan, error) {
+func (rs clerk) ask(ctx context.Context, r *room, q *im.IQ, nick string) (*plan, error) {
 	me := q.From.Bare()
 	if had, waits := r.requests[me]; waits && had == nick {
 		return nil, nil // the admins have it
@@ -67,7 +67,7 @@ func (rs desk) ask(ctx context.Context, r *room, q *im.IQ, nick string) (*plan, 
 	var letters []*Message
 	for j, g := range r.grants {
 		if g.affiliation >= Admin {
-			letters = append(letters, rule{r}.approvalForm(q, j, nick))
+			letters = append(letters, talk{r}.approvalForm(q, j, nick))
 		}
 	}
 	return &plan{
@@ -81,7 +81,7 @@ func (rs desk) ask(ctx context.Context, r *room, q *im.IQ, nick string) (*plan, 
 }
 
 // post sends letters of the room itself. That one can't be delivered undoes nothing.
-func (rs *Rooms) post(ctx context.Context, letters []*Message) {
+func (rs clerk) post(ctx context.Context, letters []*Message) {
 	ctx = context.WithoutCancel(ctx)
 	for _, m := range letters {
 		if err := rs.Submit(ctx, m); err != nil {
@@ -91,7 +91,7 @@ func (rs *Rooms) post(ctx context.Context, letters []*Message) {
 }
 
 // roomLetter is a message of the room to an account, caused by somebody.
-func (r *room) roomLetter(by, to jid.JID, id string, content *elem.Element) *Message {
+func (r talk) roomLetter(by, to jid.JID, id string, content *elem.Element) *Message {
 	m := &Message{kind: letter, room: r.at, Sender: by, Recipient: to, since: r.since, asked: true,
 		Conversation: archive.Pair(r.at, to), Views: []archive.View{{Owner: to.Bare(), Flags: archive.Shown}}}
 	m.Out = &stanza.Stanza{Kind: stanza.Message, Type: stanza.Normal, From: r.at, To: to, ID: id}
@@ -100,7 +100,7 @@ func (r *room) roomLetter(by, to jid.JID, id string, content *elem.Element) *Mes
 }
 
 // approvalForm is XEP-0045 §9.9. The address, which that form lacks, says who it is.
-func (r rule) approvalForm(q *im.IQ, admin jid.JID, nick string) *Message {
+func (r talk) approvalForm(q *im.IQ, admin jid.JID, nick string) *Message {
 	x := titled(formRegister, "Registration request", "Whether this person becomes a member of the room "+r.at.String()+".").Add(
 		field("jid-single", "muc#jid", "Address", nil, q.From.Bare().String()),
 		field("text-single", "muc#register_roomnick", "Desired nickname", nil, nick),
@@ -110,7 +110,7 @@ func (r rule) approvalForm(q *im.IQ, admin jid.JID, nick string) *Message {
 
 // approves takes an admin's answer to a registration (XEP-0045 §9.9); it is not
 // kept: what it changes is. done is false for other forms.
-func (rs *Rooms) approves(ctx context.Context, s *session.Session, st *stanza.Stanza) (done bool, err error) {
+func (rs clerk) approves(ctx context.Context, s *session.Session, st *stanza.Stanza) (done bool, err error) {
 	k, ok := st.Child(form.Space, "x")
 	if !ok || st.Type == stanza.Groupchat || st.Type == stanza.Error_ || st.To.IsFull() {
 		return false, nil
@@ -157,7 +157,7 @@ func (r rule) settle(ctx context.Context, by, who jid.JID, nick string, allow bo
 		if g.affiliation == Outcast {
 			return nil, fail("not-allowed", "this person is banned from the room")
 		}
-		if _, key, err := jid.Nickname(nick); err == nil && (door{r.room}).mayBe(key, who) == nil {
+		if _, key, err := jid.Nickname(nick); err == nil && door(r).mayBe(key, who) == nil {
 			g.nick = nick // somebody else may have it by now: then it is a membership only
 		}
 		was := g.affiliation
@@ -207,14 +207,14 @@ func (r rule) calling(ctx context.Context, by jid.JID, members []jid.JID) func()
 		if r.cfg.PasswordRequired {
 			x.Add(elem.New(spaceUser, "password").SetText(r.cfg.Password))
 		}
-		letters = append(letters, r.roomLetter(by, who, "", x))
+		letters = append(letters, talk(r).roomLetter(by, who, "", x))
 	}
-	home := r.home
+	home := clerk{r.home}
 	return func() { home.post(ctx, letters) }
 }
 
 // present is an account's occupant, nil if it is not here.
-func (r *room) present(bare jid.JID) *occupant {
+func (r rule) present(bare jid.JID) *occupant {
 	for _, o := range r.people {
 		if o.bare == bare {
 			return o

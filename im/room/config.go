@@ -35,6 +35,7 @@ type Config struct {
 	// that may read the member list in a room that shows addresses; bit 1<<Role.
 	SilentRoles     uint8  `json:"silent_roles,omitempty"`
 	MemberListRoles uint8  `json:"member_list_roles,omitempty"`
+	Group           bool   `json:"group,omitempty"`        // made as one: called by its people until it has a name
 	Registration    string `json:"registration,omitempty"` // empty: registerOpen
 	SlowMode        int    `json:"slow_mode,omitempty"`    // seconds between messages (XEP-0500)
 }

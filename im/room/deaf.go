@@ -11,7 +11,7 @@ import (
 // Deaf is XEP-0191 §3.3 for rooms: an account has blocked those for whom who
 // answers true. Its sessions leave a blocked room, as if they had gone: nothing
 // comes from there any more. A blocked occupant is not heard: what it says in the room
-// does not reach them, while its presence, which is the room's, does. It does no I/O.
+// does not reach them, while its presence, which is the room's, does. who is nil when somebody was unblocked. It does no I/O.
 func (rs *Rooms) Deaf(account jid.JID, who func(jid.JID) bool) {
 	if rs == nil {
 		return
@@ -20,10 +20,10 @@ func (rs *Rooms) Deaf(account jid.JID, who func(jid.JID) bool) {
 		for _, r := range rs.seated.rooms(s) {
 			r.mu.Lock()
 			t := r.seats[s]
-			if t != nil && who(r.at) {
+			if t != nil && who != nil && who(r.at) {
 				r.part(t, nil, nil)
 			} else if t != nil {
-				r.listen(t)
+				talk{r}.listen(t)
 			}
 			if len(r.seats) == 0 && r.state == locked {
 				r.vacate() // a temporary one is swept later: no I/O here
@@ -33,13 +33,8 @@ func (rs *Rooms) Deaf(account jid.JID, who func(jid.JID) bool) {
 	}
 }
 
-// Hears takes back what Deaf did for occupants.
-func (rs *Rooms) Hears(account jid.JID) {
-	rs.Deaf(account, func(jid.JID) bool { return false })
-}
-
 // listen notes whom a session does not want to hear.
-func (r *room) listen(t *seat) {
+func (r talk) listen(t *seat) {
 	t.deaf = nil
 	if r.home.Blocked != nil {
 		t.deaf = r.home.Blocked(t.o.bare, r.at)

@@ -17,7 +17,7 @@ import (
 var (
 	bothFeatures = []string{disco.InfoSpace, disco.ItemsSpace, spaceMUC, spaceStableID, spaceOccupant, spaceVCard, spacePing}
 	roomFeatures = []string{archive.Space, archive.Space + "#extended", archive.SpaceText, "urn:xmpp:sid:0", spaceModerate, spaceRetract,
-		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
+		spaceRetract + "#tombstone", spaceSelfPing, spaceHats, spaceVersions, spaceCommands, spaceRegister, formRegister, formRequest, formConfig, formInfo}
 )
 
 // serviceInfo is XEP-0045 §6.2.
@@ -25,8 +25,8 @@ func (rs desk) serviceInfo(q *im.IQ) (*elem.Element, error) {
 	if q.Payload.Attr("node") != "" {
 		return nil, fail("item-not-found", "there is no such node")
 	}
-	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.Settings.Name}}}
-	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", rsm.Space, spaceSearch)
+	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: rs.live.Load().Name}}}
+	i.Features = append(append(i.Features, bothFeatures...), "muc_rooms", spaceUnique, rsm.Space, spaceSearch)
 	return i.Element(""), nil
 }
 
@@ -49,7 +49,7 @@ func (rs desk) serviceItems(ctx context.Context, q *im.IQ) (*elem.Element, error
 	if set.Max >= 0 {
 		n = min(n, set.Max)
 	}
-	list, err := listed(ctx, rs.DB, set.After, n+1)
+	list, err := listed(ctx, rs.DB, rs.Service, set.After, n+1)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +103,7 @@ func (rs desk) roomInfo(ctx context.Context, q *im.IQ) (out *elem.Element, err e
 }
 
 func (r rule) info(from jid.JID) disco.Info {
-	name := r.cfg.Name
-	if name == "" {
-		name = r.at.Local()
-	}
+	name := r.shownName(r.mayRead(from) == nil)
 	i := disco.Info{Identities: []disco.Identity{{Category: "conference", Type: "text", Name: name}}}
 	i.Features = append(append(i.Features, bothFeatures...), roomFeatures...)
 	// XEP-0045 §16.3.
@@ -168,7 +165,7 @@ func (s *subject) text() string {
 	return e.ChildText("subject")
 }
 
-// roomItems is XEP-0045 §6.5: who is here, for who is here.
+// roomItems is XEP-0045 §6.5: who is here, for who is here or could come in and see.
 func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	out := elem.New(disco.ItemsSpace, "query")
 	switch node := q.Payload.Attr("node"); node {
@@ -176,14 +173,14 @@ func (rs desk) roomItems(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	case spaceCommands:
 		out.Set("node", node)
 		return out, rs.inRoom(ctx, q, func(r *room) error {
-			r.commandItems(rs.person(r, q), out)
+			rule{r}.commandItems(rs.person(r, q), out)
 			return nil
 		})
 	default:
 		return nil, fail("item-not-found", "there is no such node")
 	}
 	return out, rs.inRoom(ctx, q, func(r *room) error {
-		if r.seats[q.Session] == nil {
+		if r.seats[q.Session] == nil && r.mayRead(q.From) != nil {
 			return nil
 		}
 		for _, o := range r.people {

@@ -28,7 +28,7 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 			}
 			return fail("jid-malformed", "to enter a room, write to room@service/nickname") // XEP-0045 §7.2.1
 		}
-		return rs.arrive(ctx, s, st)
+		return usher{rs}.arrive(ctx, s, st)
 	case stanza.Unavailable, stanza.Error_:
 		return rs.depart(ctx, s, st)
 	case stanza.Subscribe:
@@ -40,10 +40,15 @@ func (rs *Rooms) Presence(ctx context.Context, s *session.Session, st *stanza.St
 
 // arrive takes available presence to an occupant's address: somebody enters,
 // comes back, changes nickname or shows something else.
-func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
+func (rs usher) arrive(ctx context.Context, s *session.Session, st *stanza.Stanza) error {
 	a, err := newArrival(s, st)
 	if err != nil {
 		return err
+	}
+	if a.x != nil {
+		if a.makes, err = (clerk{rs.Rooms}).makes(ctx, s.JID().Bare()); err != nil {
+			return err
+		}
 	}
 	err = rs.come(ctx, s, st, a)
 	if err == nil || a.x == nil || rs.Admin == nil {
@@ -55,7 +60,7 @@ func (rs *Rooms) arrive(ctx context.Context, s *session.Session, st *stanza.Stan
 	return err
 }
 
-func (rs *Rooms) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
+func (rs usher) come(ctx context.Context, s *session.Session, st *stanza.Stanza, a *arrival) error {
 	return rs.with(ctx, st.To.Bare(), func(r *room) error {
 		t := r.seats[s]
 		switch {
@@ -87,6 +92,7 @@ type arrival struct {
 	asked     string         // the nickname as written
 	boss      bool           // administers the service: no room is closed to him
 	presence  *stanza.Stanza // without what only rooms write
+	makes     bool           // may make rooms
 }
 
 func newArrival(s *session.Session, st *stanza.Stanza) (*arrival, error) {
@@ -121,7 +127,7 @@ func (r door) enter(a *arrival) error {
 	bare := a.s.JID().Bare()
 	created := r.state == void
 	if created {
-		if !r.home.Settings.Create && !a.boss {
+		if !a.makes && !a.boss {
 			return fail("not-allowed", "rooms are made by the administrator") // XEP-0045 §10.1.1
 		}
 		if r.home.Guest != nil && r.home.Guest(bare) {
@@ -189,10 +195,14 @@ func (r door) lapse(created bool) {
 // found makes a room, locked until its owner has configured it (XEP-0045 §10.1.1).
 func (r door) found(owner jid.JID) {
 	r.state, r.created = locked, r.home.Now()
-	r.cfg = r.home.Settings.Default
+	r.cfg = r.home.live.Load().Default
+	if (clerk{r.home}).redeem(r.at.Local(), owner) {
+		r.cfg = r.cfg.grouped()
+	}
 	r.since = max(r.home.Archive.Last(), r.home.Routes.Fanned())
 	r.grants = map[jid.JID]grant{owner: {affiliation: Owner}}
 	r.subject, r.vcard, r.past, r.requests, r.hats = subject{}, nil, past{upto: r.past.upto}, map[jid.JID]string{}, hats{}
+	r.versions = versions{}
 }
 
 // admit says whether somebody may enter (XEP-0045 §7.2.5 to §7.2.10).
@@ -225,7 +235,7 @@ func (r door) admit(a *arrival, bare jid.JID) error {
 
 // most is how many may be in the room when somebody of an affiliation enters.
 func (r door) most(aff Affiliation) int {
-	n := r.home.Settings.Most
+	n := r.home.live.Load().Most
 	if r.cfg.MaxUsers > 0 {
 		n = min(n, r.cfg.MaxUsers)
 	}
@@ -256,6 +266,7 @@ func (r door) mayBe(key string, bare jid.JID) error {
 func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	o := t.o
 	real := r.sees(o.role)
+	r.catchUp(t, a)
 	for _, other := range others {
 		if other != o && len(other.seats) > 0 && !r.cfg.silent(other.role) {
 			r.push(t.s, r.shown(other, real))
@@ -271,6 +282,9 @@ func (r door) welcome(t *seat, a *arrival, others []*occupant, own []string) {
 	n.own = append(n.own, own...)
 	if a.asked != o.nick {
 		n.own = append(n.own, codeNickChanged) // XEP-0045 §7.2.2
+	}
+	if t.versions {
+		n.version = tally(r).version()
 	}
 	r.push(t.s, n.frame(real, true, a.id))
 	for _, m := range r.past.pick(readWish(a.x, r.home.Now()), r.cfg.History) {
@@ -320,7 +334,10 @@ func (r door) update(t *seat, a *arrival) error {
 	t.presence = a.presence
 	// The newest presence is what the occupant shows.
 	o.seats = append(without1(o.seats, t), t)
-	r.announce(o, why{})
+	o.shown = [2]*session.Frame{}
+	n := r.now(o)
+	n.asker, n.id = t.s, a.id
+	r.tell(n)
 	return nil
 }
 
@@ -339,6 +356,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	n := r.now(o)
 	n.st, n.nick, n.codes = leaving(o, nil), a.nick, []string{codeNewNick}
+	n.asker, n.id = t.s, a.id
 	r.tell(n)
 	delete(r.nicks, o.key)
 	o.nick, o.key, o.at = a.nick, a.key, at
@@ -353,6 +371,7 @@ func (r door) rename(t *seat, a *arrival) error {
 	}
 	o.shown = [2]*session.Frame{}
 	n = r.now(o)
+	n.asker, n.id = t.s, a.id
 	if a.asked != a.nick {
 		n.own = []string{codeNickChanged}
 	}

@@ -42,6 +42,7 @@ func (rs *Rooms) Drop(ctx context.Context, who jid.JID, accounts Accounts) {
 			grants := maps.Clone(r.grants) // a change under way may be reading the old one
 			delete(grants, who)
 			r.grants = grants
+			r.versions = versions{} // nobody was told: who asks gets all
 			r.reserve()
 		}
 		delete(r.requests, who)

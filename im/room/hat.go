@@ -176,7 +176,7 @@ func (h hats) wearers(uri string) (out []jid.JID) {
 
 // rehat plans other hats: written, then those whose presence changes are shown
 // anew (XEP-0317 §3.2), and, if the list has changed, all are told.
-func (r *room) rehat(next hats, changed []jid.JID, list bool, write func(*store.Tx) error) *plan {
+func (r rule) rehat(next hats, changed []jid.JID, list bool, write func(*store.Tx) error) *plan {
 	p := &plan{apply: func(r *room) {
 		r.hats = next
 		for _, o := range slices.Clone(r.people) {

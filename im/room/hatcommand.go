@@ -101,7 +101,7 @@ func (rs desk) command(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 }
 
 // commandItems lists the room's commands (XEP-0050 §2.2) for who may run them.
-func (r *room) commandItems(w who, out *elem.Element) {
+func (r rule) commandItems(w who, out *elem.Element) {
 	for _, c := range hatCommands() {
 		if c.mayRun(w) == nil {
 			out.Add(elem.New(disco.ItemsSpace, "item", "jid", r.at.String(), "node", formHats+":"+c.node, "name", c.title))
@@ -149,7 +149,7 @@ func createHat(r *room, f *form.Form) (*plan, *form.Form, error) {
 	if _, there := r.hats.all[uri]; !there && len(r.hats.all) >= maxHats {
 		return nil, nil, fail("resource-constraint", "this room has as many hats as it may")
 	}
-	return r.rehat(r.hats.with(uri, one), r.hats.wearers(uri), true, func(tx *store.Tx) error {
+	return rule{r}.rehat(r.hats.with(uri, one), r.hats.wearers(uri), true, func(tx *store.Tx) error {
 		_, err := tx.Exec(sqlHat, r.at.String(), uri, one.title, one.hue)
 		return err
 	}), nil, nil
@@ -161,7 +161,7 @@ func destroyHat(r *room, f *form.Form) (*plan, *form.Form, error) {
 		return nil, nil, fail("item-not-found", "there is no such hat")
 	}
 	// XEP-0317 §3.3: it is taken from all who wear it.
-	return r.rehat(r.hats.without(uri), r.hats.wearers(uri), true, func(tx *store.Tx) error {
+	return rule{r}.rehat(r.hats.without(uri), r.hats.wearers(uri), true, func(tx *store.Tx) error {
 		if _, err := tx.Exec(sqlUnwearAll, r.at.String(), uri); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func wearHat(r *room, f *form.Form, on bool) (*plan, *form.Form, error) {
 	if on {
 		sql = sqlWear
 	}
-	return r.rehat(r.hats.put(who, uri, on), []jid.JID{who}, false, func(tx *store.Tx) error {
+	return rule{r}.rehat(r.hats.put(who, uri, on), []jid.JID{who}, false, func(tx *store.Tx) error {
 		_, err := tx.Exec(sql, r.at.String(), who.String(), uri)
 		return err
 	}), nil, nil

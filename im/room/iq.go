@@ -43,7 +43,7 @@ func (rs *Rooms) IQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 	if q.To.IsDomain() {
 		return desk{rs, false}.serviceIQ(ctx, q)
 	}
-	boss, err := rs.administers(ctx, q)
+	boss, err := clerk{rs}.administers(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (rs *Rooms) IQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 
 // administers says whether a request that takes an affiliation is of somebody
 // who administers the service.
-func (rs *Rooms) administers(ctx context.Context, q *im.IQ) (bool, error) {
+func (rs clerk) administers(ctx context.Context, q *im.IQ) (bool, error) {
 	if rs.Admin == nil {
 		return false, nil
 	}
@@ -137,6 +137,8 @@ func (rs desk) serviceIQ(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		return rs.serviceItems(ctx, q)
 	case elem.Name{Space: spaceSearch, Local: "search"}:
 		return rs.search(ctx, q)
+	case elem.Name{Space: spaceUnique, Local: "unique"}:
+		return clerk{rs.Rooms}.name(ctx, q)
 	case elem.Name{Space: spacePing, Local: "ping"}:
 		return nil, nil
 	}

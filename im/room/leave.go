@@ -91,7 +91,11 @@ func (r *room) part(t *seat, st *stanza.Stanza, codes []string) {
 	n := &notice{st: leaving(o, st), o: o, role: NoRole, real: t.s.JID(), codes: codes}
 	last := r.rise(t)
 	// XEP-0045 §7.14: who leaves hears of it first.
-	r.push(t.s, n.frame(r.sees(o.role), true, ""))
+	id := ""
+	if st != nil {
+		id = st.ID
+	}
+	r.push(t.s, n.frame(r.sees(o.role), true, id))
 	if last {
 		r.tell(n)
 		return
@@ -131,6 +135,7 @@ func (r *room) expel(o *occupant, w why, codes ...string) {
 	n.real = o.seats[len(o.seats)-1].s.JID()
 	for _, t := range slices.Clone(o.seats) {
 		r.rise(t)
+		n.tagged = t.versions
 		r.push(t.s, n.frame(r.sees(o.role), true, ""))
 	}
 	r.tell(n)

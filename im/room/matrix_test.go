@@ -347,7 +347,9 @@ func TestMayAssign_table(t *testing.T) {
 		{member, adm, NoRole, "not-allowed"},
 		{adm, own, NoRole, "not-allowed"},
 		{own, adm, NoRole, "ok"},
-		{mod, adm, Visitor, "forbidden"},       // a moderator is for admins
+		{mod, adm, Visitor, "not-allowed"},     // §5.1.1
+		{mod, adm, Participant, "not-allowed"}, // §5.1.3
+		{mod, mod, Visitor, "forbidden"},       // a moderator is for admins
 		{adm, mod, Participant, "ok"},          // §9.7
 		{adm, own, Participant, "not-allowed"}, // §9.7
 		{own, adm, Participant, "not-allowed"},

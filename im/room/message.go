@@ -101,7 +101,7 @@ func (rs *Rooms) Plan(ctx context.Context, s *session.Session, st *stanza.Stanza
 		}
 		return nil, fail("service-unavailable", "the service itself takes no messages")
 	}
-	if done, err := rs.approves(ctx, s, st); done {
+	if done, err := (clerk{rs}).approves(ctx, s, st); done {
 		return nil, err
 	}
 	err = rs.with(ctx, st.To.Bare(), func(r *room) error {
@@ -291,7 +291,7 @@ func (r talk) say(m *Message, pos session.Pos, at time.Time, again bool) {
 		r.subject = subject{content: st.Content, by: st.From.String(), at: at}
 	case shown:
 		k := archive.Kept{Pos: pos, At: at, Stanza: st.AppendTo(make([]byte, 0, st.Size()))}
-		r.past.add(newMoment(r.at, &k), r.home.Settings.History)
+		r.past.add(newMoment(r.at, &k, r.affiliationOf(m.Sender) == Owner && st.Has("urn:xmpp:delay", "delay")), r.home.live.Load().History)
 	}
 	for _, t := range r.crowd {
 		if t.hears(st.From) {

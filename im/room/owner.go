@@ -86,7 +86,7 @@ func (rs desk) ownerSet(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 			}
 			return nil, nil
 		}
-		cfg, l, err := r.cfg.submitted(f, rs.Settings.History)
+		cfg, l, err := r.cfg.submitted(f, rs.live.Load().History)
 		if err != nil {
 			return nil, err
 		}

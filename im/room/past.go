@@ -55,24 +55,28 @@ func (p *past) remove(pos session.Pos) {
 }
 
 // newMoment makes the frame of a message of the past: with the time it was sent
-// (XEP-0045 §7.2.13: "from" is the room) and its id in the archive.
-func newMoment(room jid.JID, k *archive.Kept) moment {
-	more := append(make([]byte, 0, 192), `<delay xmlns="urn:xmpp:delay"`...)
-	more = elem.AppendAttr(more, "from", room.String())
-	more = elem.AppendAttr(more, "stamp", archive.Stamp(k.At))
-	more = append(more, '/', '>')
+// (XEP-0045 §7.2.13: "from" is the room) and its id in the archive. dated says that
+// it has a time already (§7.9).
+func newMoment(room jid.JID, k *archive.Kept, dated bool) moment {
+	more := make([]byte, 0, 192)
+	if !dated {
+		more = append(more, `<delay xmlns="urn:xmpp:delay"`...)
+		more = elem.AppendAttr(more, "from", room.String())
+		more = elem.AppendAttr(more, "stamp", archive.Stamp(k.At))
+		more = append(more, '/', '>')
+	}
 	more = route.AppendStanzaID(more, room, k.Pos)
 	return moment{pos: k.Pos, at: k.At, frame: &session.Frame{Bytes: k.AppendWith(make([]byte, 0, len(k.Stanza)+len(more)), more),
 		NameEnd: len("<message"), Kind: stanza.Message, Urgent: true, Addressed: true}}
 }
 
 // readPast reads the newest of a room's archive. Subjects are not part of it (XEP-0045 §7.2.13).
-func readPast(ctx context.Context, rs *Rooms, room jid.JID, since session.Pos) ([]moment, error) {
-	if rs.Settings.History == 0 {
+func readPast(ctx context.Context, rs *Rooms, room jid.JID, st *stored) ([]moment, error) {
+	if rs.live.Load().History == 0 {
 		return nil, nil
 	}
 	// More than is shown: subjects and what was taken back are among it.
-	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: since, Backwards: true, Max: 2*rs.Settings.History + 20})
+	p, err := rs.Archive.ReadRoom(ctx, archive.Query{Owner: room, Floor: st.since, Backwards: true, Max: 2*rs.live.Load().History + 20})
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +90,9 @@ func readPast(ctx context.Context, rs *Rooms, room jid.JID, since session.Pos) (
 		if err != nil || onlySubject(e) {
 			continue
 		}
-		out = append(out, newMoment(room, &k.Kept))
+		out = append(out, newMoment(room, &k.Kept, matching(st.grants, k.Sender.Bare()).affiliation == Owner && e.Child("urn:xmpp:delay", "delay") != nil))
 	}
-	return out[max(0, len(out)-rs.Settings.History):], nil
+	return out[max(0, len(out)-rs.live.Load().History):], nil
 }
 
 func onlySubject(e *elem.Element) bool {

@@ -75,7 +75,7 @@ func (rs desk) registerSet(ctx context.Context, q *im.IQ) (*elem.Element, error)
 			return nil, err
 		}
 		if g.affiliation == None && r.cfg.Registration == registerApprove {
-			return rs.ask(ctx, r, q, nick)
+			return clerk{rs.Rooms}.ask(ctx, r, q, nick)
 		}
 		g.nick = nick
 		if g.affiliation == None {

@@ -47,6 +47,7 @@ type room struct {
 	crowd    []*seat // the same, in the order they came
 	past     past
 	hats     hats
+	versions versions
 	requests map[jid.JID]string // registrations that wait for an admin: the nickname asked for
 	spoke    map[jid.JID]spoken // XEP-0500: when an account last spoke
 }
@@ -68,6 +69,7 @@ type seat struct {
 	s        *session.Session
 	o        *occupant
 	presence *stanza.Stanza // without what only rooms write; from the occupant's address, to nobody
+	versions bool           // its client wants versions of the affiliations (XEP-0463)
 	deaf     []jid.JID      // occupants whose messages it does not get (XEP-0191)
 }
 
@@ -87,7 +89,7 @@ func (r *room) load(ctx context.Context) {
 	st, err := readRoom(ctx, r.home.DB, r.at)
 	var kept []moment
 	if err == nil && st != nil {
-		kept, err = readPast(ctx, r.home, r.at, st.since)
+		kept, err = readPast(ctx, r.home, r.at, st)
 	}
 	if err != nil {
 		r.home.drop(r) // the next one tries again
@@ -154,7 +156,7 @@ func (r *room) sit(s *session.Session, o *occupant, presence *stanza.Stanza) *se
 	r.seats[s] = t
 	r.crowd = append(r.crowd, t)
 	r.home.seated.note(s, r)
-	r.listen(t)
+	talk{r}.listen(t)
 	return t
 }
 

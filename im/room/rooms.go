@@ -38,8 +38,8 @@ type Setup struct {
 	DB       *store.DB
 	Archive  *archive.Archive
 	Routes   *route.Table
-	Service  jid.JID // the service's domain
-	Settings Settings
+	Service  jid.JID  // the service's domain
+	Settings Settings // as they are at the start: Services.Change
 	Submit   Submit
 	Now      func() time.Time
 	// Guest says who makes no rooms: people without an account (XEP-0175 §3),
@@ -51,7 +51,9 @@ type Setup struct {
 	// Blocked are the occupants of a room an account has blocked (XEP-0191), from
 	// memory. Nil: nobody blocks.
 	Blocked func(account, room jid.JID) []jid.JID
-	Log     *slog.Logger
+	// Makes says whether somebody may make rooms here; nil: as Settings.Create says.
+	Makes func(ctx context.Context, who jid.JID) (bool, error)
+	Log   *slog.Logger
 }
 
 // Rooms is the rooms' service: the rooms that are in memory, by address.
@@ -60,11 +62,13 @@ type Rooms struct {
 	key  []byte // of occupant ids
 	pass passing
 	stop atomic.Bool
+	live atomic.Pointer[Settings]
 
 	mu     sync.Mutex
 	loaded map[jid.JID]*room // owner: mu
 
 	seated seating
+	unique unique
 }
 
 // New reads the service's secret. Migrations have been applied.
@@ -73,7 +77,9 @@ func New(ctx context.Context, s Setup) (*Rooms, error) {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	rs := &Rooms{Setup: s, loaded: make(map[jid.JID]*room)}
+	rs.live.Store(&s.Settings)
 	rs.seated.where = make(map[*session.Session]map[*room]struct{})
+	rs.unique.given = make(map[string]promise)
 	rs.pass.waiting = make(map[string]passed)
 	var err error
 	if rs.key, err = secret(ctx, s.DB, s.Service.String()); err != nil {
@@ -299,31 +305,16 @@ func (rs *Rooms) Stop() {
 // start: its people come back and find their room and what they were in it.
 const graceTemporary = time.Hour
 
-// Run sweeps temporary rooms nobody came back to, until ctx ends.
-func (rs *Rooms) Run(ctx context.Context) error {
-	if rs == nil {
-		return nil
-	}
-	t := time.NewTicker(graceTemporary)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-			if err := rs.sweep(ctx); err != nil && ctx.Err() == nil {
-				rs.Log.Error("room: temporary rooms were not swept", "err", err)
-			}
-		}
-	}
-}
-
+// sweep ends temporary rooms nobody came back to.
 func (rs *Rooms) sweep(ctx context.Context) error {
 	all, err := temporary(ctx, rs.DB)
 	if err != nil {
 		return err
 	}
 	for _, at := range all {
+		if !rs.Serves(at) {
+			continue // another host's
+		}
 		if err := rs.vanish(ctx, at); err != nil {
 			return err
 		}

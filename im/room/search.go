@@ -143,7 +143,7 @@ func (rs desk) fitting(ctx context.Context, w *wanting) (out []found, err error)
 	}
 	after := ""
 	for range searchMost / itemsPage {
-		list, err := listed(ctx, rs.DB, after, itemsPage)
+		list, err := listed(ctx, rs.DB, rs.Service, after, itemsPage)
 		if err != nil {
 			return nil, err
 		}

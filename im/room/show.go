@@ -17,8 +17,12 @@ type notice struct {
 	own      []string // beside 110, for the occupant's own sessions
 	nick     string   // XEP-0045 §7.6: the new nickname
 	why      why
-	hats     hats // of the room, if they are to be shown
-	keepSelf bool // the occupant's own sessions hear of it elsewhere
+	hats     hats             // of the room, if they are to be shown
+	version  string           // XEP-0463 §5.2.1: the present one, for who enters
+	tagged   bool             // the change's versions are told
+	keepSelf bool             // the occupant's own sessions hear of it elsewhere
+	asker    *session.Session // whose request this answers, with that request's id
+	id       string
 }
 
 // frame encodes a notice for those who may see real addresses or those who may not.
@@ -39,6 +43,12 @@ func (n *notice) frame(real, self bool, id string) *session.Frame {
 		x = x.Add(statuses(append([]string{codeSelf}, n.own...))...)
 	}
 	x.Add(statuses(n.codes)...)
+	switch {
+	case n.version != "":
+		x.Add(mav("", n.version))
+	case n.tagged && n.why.step.until != "":
+		x.Add(mav(n.why.step.since, n.why.step.until)) // XEP-0463 §5.2.2
+	}
 	dst = x.AppendTo(dst, stanza.Space)
 	dst = appendOccupantID(dst, n.o.id)
 	dst = n.hats.appendHats(dst, n.o.bare)
@@ -47,6 +57,15 @@ func (n *notice) frame(real, self bool, id string) *session.Frame {
 		f.Replaces = n.o.at.String() // XEP-0352 §5
 	}
 	return f
+}
+
+// idFor is the request's id for the session that sent it (muc#stable_id), none
+// for others.
+func (n *notice) idFor(s *session.Session) string {
+	if s == n.asker {
+		return n.id
+	}
+	return ""
 }
 
 func statuses(codes []string) (out []*elem.Element) {
@@ -68,13 +87,14 @@ func leaving(o *occupant, st *stanza.Stanza) *stanza.Stanza {
 // tell sends a notice to all in the room, encoded at most three times: for who
 // sees addresses, for who does not, and for the occupant's own sessions.
 func (r *room) tell(n *notice) {
-	var frames [2]*session.Frame
+	var frames [4]*session.Frame
 	quiet := n.role != NoRole && r.cfg.silent(n.role) || n.role == NoRole && r.cfg.silent(n.o.role)
 	for _, t := range r.crowd {
+		n.tagged = t.versions
 		switch {
 		case t.o == n.o:
 			if !n.keepSelf {
-				r.push(t.s, n.frame(r.sees(t.o.role), true, ""))
+				r.push(t.s, n.frame(r.sees(t.o.role), true, n.idFor(t.s)))
 			}
 			continue
 		case quiet: // XEP-0045 §7.2.2: muc#roomconfig_presencebroadcast
@@ -84,8 +104,11 @@ func (r *room) tell(n *notice) {
 		if r.sees(t.o.role) {
 			i = 1
 		}
+		if n.tagged && n.why.step.until != "" {
+			i += 2
+		}
 		if frames[i] == nil {
-			frames[i] = n.frame(i == 1, false, "")
+			frames[i] = n.frame(i&1 == 1, false, "")
 		}
 		r.push(t.s, frames[i])
 	}

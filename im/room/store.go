@@ -40,7 +40,7 @@ const (
 	sqlRevoke    = `DELETE FROM room_affiliation WHERE room = $1 AND jid = $2`
 	sqlRevokeAll = `DELETE FROM room_affiliation WHERE room = $1`
 	sqlForget    = `DELETE FROM room_affiliation WHERE jid = $1`
-	sqlListed    = `SELECT jid, name, config FROM room WHERE listed = 1 AND jid > $1 ORDER BY jid LIMIT $2`
+	sqlListed    = `SELECT jid, name, config FROM room WHERE listed = 1 AND jid > $1 AND substr(jid, length(jid) - length($3)) = '@' || $3 ORDER BY jid LIMIT $2`
 	sqlTemporary = `SELECT jid FROM room WHERE persistent = 0`
 	sqlSecret    = `SELECT secret FROM room_secret WHERE service = $1`
 	sqlSecretNew = `INSERT INTO room_secret (service, secret) VALUES ($1, $2) ON CONFLICT (service) DO NOTHING`
@@ -219,11 +219,11 @@ type listing struct {
 	config Config
 }
 
-// listed reads public rooms behind one, in order.
-func listed(ctx context.Context, db *store.DB, after string, n int) (out []listing, err error) {
+// listed reads public rooms of a service behind one, in order.
+func listed(ctx context.Context, db *store.DB, service jid.JID, after string, n int) (out []listing, err error) {
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		out = nil
-		rows, err := tx.Query(sqlListed, after, n)
+		rows, err := tx.Query(sqlListed, after, n, service.Domain())
 		if err != nil {
 			return err
 		}

@@ -109,6 +109,7 @@ func userX(codes []string, kids ...*elem.Element) *elem.Element {
 type why struct {
 	nick   string // of who did it; empty: not told
 	reason string
+	step   step // XEP-0463: what it means for the affiliations' version
 }
 
 func (w why) addTo(e *elem.Element) *elem.Element {

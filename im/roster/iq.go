@@ -31,6 +31,7 @@ func Feature(s *Store, f Followers) im.Feature {
 		IQ: []im.Route{
 			{Scope: im.ToSelf, Type: stanza.Get, Space: Space, Local: "query", Handle: h.get},
 			{Scope: im.ToSelf, Type: stanza.Set, Space: Space, Local: "query", Handle: h.set},
+			{Scope: im.ToAccount, Type: stanza.Set, Space: Space, Local: "query", Handle: foreign},
 		},
 		Migrations: Migrations().FS,
 	}
@@ -126,6 +127,11 @@ func (h handlers) set(ctx context.Context, q *im.IQ) (*elem.Element, error) {
 		}
 	}
 	return nil, h.store.Set(ctx, owner, contact, item.Attr("name"), groups)
+}
+
+// foreign is RFC 6121 §2.3.3: only its owner changes a roster.
+func foreign(context.Context, *im.IQ) (*elem.Element, error) {
+	return nil, stanza.Fail("forbidden", "this is somebody else's contact list")
 }
 
 // contactOf reads an item's address. Subscriptions are between bare JIDs (RFC

@@ -1,9 +1,11 @@
 package roster
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/parlance-im/parlance/im"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/stanza"
 )
@@ -116,4 +118,20 @@ func TestRosterSet_errors(t *testing.T) {
 			t.Errorf("at the limit: %v", err)
 		}
 	})
+}
+
+// RFC 6121 §2.3.3: somebody else's roster is changed by nobody.
+func TestRosterSet_ofSomebodyElse(t *testing.T) {
+	for _, r := range Feature(nil, nil).IQ {
+		if r.Scope != im.ToAccount || r.Type != stanza.Set || r.Space != Space {
+			continue
+		}
+		_, err := r.Handle(t.Context(), &im.IQ{})
+		var se *stanza.Error
+		if !errors.As(err, &se) || se.Condition != "forbidden" {
+			t.Errorf("answered by %v", err)
+		}
+		return
+	}
+	t.Error("nobody answers")
 }

@@ -74,11 +74,20 @@ func executeAt(c *client.Client, node string, fields ...field) (*client.Node, er
 		}
 		cmd = iq.Kid(commands, "command")
 	}
+	for _, k := range cmd.Kids {
+		if k.Name.Local == "note" && k.Get("type") == "error" {
+			return iq, &refusal{condition: mended, text: k.Text}
+		}
+	}
 	if cmd.Get("status") != "completed" {
 		return iq, fmt.Errorf("admin: %s: %s", node, iq)
 	}
 	return cmd, nil
 }
+
+// mended is the condition of a refusal that is a note beside the form, not an
+// error stanza: the person may write something else.
+const mended = "note"
 
 // refusal is an error stanza as a Go error.
 type refusal struct{ condition, own, text string }

@@ -12,6 +12,7 @@ const traceMost = 4 * 255
 // anonymous lets a guest in (RFC 4505, XEP-0175). What the client says of itself
 // is thrown away.
 type anonymous struct {
+	conf  Config
 	creds Credentials
 	who   jid.JID
 	end   bool
@@ -30,7 +31,7 @@ func (x *anonymous) Next(ctx context.Context, response []byte) ([]byte, bool, er
 	if len(response) > traceMost {
 		return nil, false, Fail(MalformedRequest, "Too much trace data.")
 	}
-	who, err := x.creds.Guest(ctx)
+	who, err := x.creds.Guest(ctx, x.conf.host())
 	if err != nil {
 		return nil, false, failure(err)
 	}

@@ -47,6 +47,6 @@ type Credentials interface {
 	Secrets(ctx context.Context, account jid.JID, mech string, u Use) (Secrets, error)
 	// Certificate says whether an account a certificate names may log in.
 	Certificate(ctx context.Context, account jid.JID) error
-	// Guest makes an account for one session.
-	Guest(ctx context.Context) (jid.JID, error)
+	// Guest makes an account of the domain for one session.
+	Guest(ctx context.Context, domain string) (jid.JID, error)
 }

@@ -184,7 +184,7 @@ func (c Config) Start(mech string, b Binding, creds Credentials) (Exchange, erro
 	case External:
 		return &external{conf: c, names: c.certified(b), creds: creds}, nil
 	case Anonymous:
-		return &anonymous{creds: creds}, nil
+		return &anonymous{conf: c, creds: creds}, nil
 	case OAuthBearer:
 		return &bearer{conf: c, creds: creds}, nil
 	default:

@@ -109,7 +109,7 @@ func (p *people) Certificate(_ context.Context, who jid.JID) error {
 	return nil
 }
 
-func (p *people) Guest(context.Context) (jid.JID, error) {
+func (p *people) Guest(context.Context, string) (jid.JID, error) {
 	return jid.MustParse("guest-1@acme.test"), p.broken
 }
 
