@@ -149,7 +149,7 @@ smack: build ## Smack's integration tests from Maven Central against the demo (n
 
 # The figures of HARDENING §8; FAULTS='-run Power -seed=N' for one row of them.
 faults: build ## kills, power cuts, full disks, broken networks: the full figures, hours, as root; writes docs/faults.md
-	@$(GO) test ./interop/faults -count=1 -timeout 8h -v -full -kills=1000 -atcalls=300 -cuts=200 -clients=10000 -waiting=100000 \
+	@$(GO) test ./interop/faults -count=1 -timeout 8h -v -full -kills=1000 -atcalls=300 -cuts=200 -clients=10000 -waiting=100000 -limited=1h \
 		-report=$(CURDIR)/docs/faults.md $(FAULTS)
 
 race: ## the concurrent packages under the race detector

@@ -34,7 +34,8 @@ type Conn struct {
 	traffic *meter.Traffic    // nil if not counted
 	closed  atomic.Bool
 	since   time.Time
-	berth   int32 // in a Lot; owned by it, 0: none
+	asked   atomic.Int32 // HTTP requests that came on it
+	berth   int32        // in a Lot; owned by it, 0: none
 	held    atomic.Pointer[held]
 }
 
@@ -48,6 +49,12 @@ func NewConn(c net.Conn) *Conn {
 	}
 	return w
 }
+
+// CountRequest notes that an HTTP request begins.
+func (c *Conn) CountRequest() { c.asked.Add(1) }
+
+// Requests is how many HTTP requests there were.
+func (c *Conn) Requests() int { return int(c.asked.Load()) }
 
 // again is the error of a read that would have to wait. TLS does not hold a
 // temporary error against the connection (crypto/tls, readRecordOrCCS).

@@ -125,7 +125,7 @@ func (e *edges) newC2S() (*c2s.Server, error) {
 	return c2s.New(c2s.Config{
 		Authorities: known, Guests: c.guests, Hosts: c.hosts.edge,
 		Domain: c.domain, Core: pathCore{c.path, c},
-		Credentials: c.credentials, Revoked: c.accounts.Revoked,
+		Credentials: c.credentials, Revoked: c.accounts.Devices.Revoked,
 		Devices: devices(c), Upgrades: c.accounts.Upgrades, Begin: c.begin,
 		Plaintext: c.cfg.Login.Plaintext,
 		Keys:      e.keys,

@@ -48,6 +48,7 @@ func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 		block.Feature(c.blocks, hiding{c}),
 		bookmark.Feature(),
 		carbon.Feature(),
+		ownDevices(c),
 		deliver.Feature(),
 		displayed.Feature(),
 		last.Feature(last.Config{Started: time.Now(), Now: time.Now, Online: c.presence.Online,

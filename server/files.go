@@ -103,6 +103,16 @@ func (c *Config) checkS3(p *Problems) {
 // uploads says whether anybody can upload: over the HTTPS port or not at all.
 func (c *Config) uploads() bool { return len(c.Listen.HTTPS) > 0 }
 
+// Bucket is where files are kept; nil: on disk.
+func (c *Config) Bucket() *file.S3 {
+	if c.Files.Store != "s3" {
+		return nil
+	}
+	s := c.Files.S3
+	return &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,
+		AccessKey: s.AccessKey, SecretKey: s.SecretKey, Plain: s.Plaintext}
+}
+
 // openFiles opens the store of files.
 func (c *core) openFiles(ctx context.Context) (err error) {
 	if !c.cfg.uploads() {
@@ -119,11 +129,7 @@ func (c *core) openFiles(ctx context.Context) (err error) {
 			}
 			return c.accounts.Active(ctx, who)
 		}, Now: time.Now, Log: c.log}
-	if f.Store == "s3" {
-		s := f.S3
-		conf.S3 = &file.S3{Endpoint: s.Endpoint, Bucket: s.Bucket, Region: s.Region, Prefix: s.Prefix,
-			AccessKey: s.AccessKey, SecretKey: s.SecretKey, Plain: s.Plaintext}
-	}
+	conf.S3 = c.cfg.Bucket()
 	c.files, err = file.Open(ctx, conf)
 	return err
 }

@@ -29,7 +29,7 @@ func registration(c *core, cfg *Config) *register.Register {
 
 // invitations is XEP-0401.
 func invitations(c *core) im.Feature {
-	conf := invite.Config{Policy: func(domain string) invite.Policy {
+	conf := invite.Config{Domain: c.domain.Domain(), Base: c.base, Place: func(domain string) string { return c.hosts.config(domain).Name }, Policy: func(domain string) invite.Policy {
 		l := c.hosts.config(domain).Login
 		return invite.Policy{TTL: l.InviteLifetime.D(), Accounts: l.Registration != string(register.Closed), Everybody: l.Invite == "everybody"}
 	}}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/parlance-im/parlance/edge"
+	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/im/archive"
 	"github.com/parlance-im/parlance/im/session"
 	"github.com/parlance-im/parlance/xmpp/elem"
@@ -60,7 +61,7 @@ func authorities(c *Config) (*edge.Authorities, error) {
 func (c *core) begin(ctx context.Context, s *session.Session) *elem.Element {
 	upto := c.routes.Fanned()
 	s.Switch(func(f *session.Flags) { f.Archive, f.ArchivePos = true, upto })
-	if d := s.Device(); d != "" {
+	if d := s.Device(); d != "" && !account.Browser(d) { // a browser's tabs are beside each other
 		c.endDevice(ctx, s.JID().Bare(), d, s, session.Conflict("this device has signed in again"))
 	}
 	about, err := archive.Metadata(ctx, c.archive, s.JID().Bare())

@@ -26,7 +26,7 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	}
 	client, err := api.Dial(ctx, cfg.AdminSocket())
 	if err == nil {
-		return command.Opened{Accounts: client, Hosts: client.Hosts(), Domain: client.Status.Domain, Close: func() error { client.Close(); return nil }}, nil
+		return command.Opened{Accounts: client, Hosts: client.Hosts(), Devices: client.Devices(), Domain: client.Status.Domain, Close: func() error { client.Close(); return nil }}, nil
 	}
 	if !errors.Is(err, api.ErrNoServer) {
 		return command.Opened{}, err
@@ -39,7 +39,7 @@ func OpenAccounts(ctx context.Context, p command.Place) (command.Opened, error) 
 	if err != nil {
 		return command.Opened{}, err
 	}
-	opened := command.Opened{Accounts: housed{c.accounts, c, p.Config != ""}, Hosts: operating{c.hosts}, Domain: cfg.Domain, Close: c.close}
+	opened := command.Opened{Accounts: housed{c.accounts, c, p.Config != ""}, Hosts: operating{c.hosts}, Devices: c.accounts.Devices, Domain: cfg.Domain, Close: c.close}
 	if p.Config == "" {
 		// Without a file the domain is only a default: what the data set has counts more.
 		first, err := c.accounts.List(ctx, "", 1)

@@ -61,6 +61,7 @@ func accountConfig(c *Config) account.Config {
 // open, before they are served.
 func serve(ctx context.Context, cfg *Config, o Options, ac account.Config,
 	ready func(context.Context, *core, *edges, io.Writer) error) (err error) {
+	boundMemory(o.Log)
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("server: data folder: %w", err)
 	}

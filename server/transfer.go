@@ -188,10 +188,19 @@ func (d carried) DeriveNodes(ctx context.Context, owner jid.JID, fresh map[strin
 }
 
 func (d carried) Rooms() (jid.JID, string) {
-	if d.c.rooms == nil {
+	rs := d.rooms()
+	if rs == nil {
 		return jid.JID{}, ""
 	}
-	return d.c.rooms.Service, room.Secret(d.c.rooms)
+	return rs.Service, room.Secret(rs)
+}
+
+// rooms is the host's service of rooms; nil if it has none.
+func (d carried) rooms() *room.Rooms {
+	if v := d.c.hosts.of(d.at.Domain()); v != nil {
+		return v.rooms
+	}
+	return nil
 }
 
 func (d carried) SaveRooms(ctx context.Context, after string, n int) ([]room.Saved, error) {
@@ -204,11 +213,11 @@ func (d carried) RoomArchive(ctx context.Context, r *room.Saved, after session.P
 }
 
 func (d carried) SetSecret(ctx context.Context, secret string) error {
-	return room.SetSecret(ctx, d.c.rooms, secret)
+	return room.SetSecret(ctx, d.rooms(), secret)
 }
 
 func (d carried) AddRoom(ctx context.Context, at jid.JID, e *elem.Element) (bool, error) {
-	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.cfg.Rooms.History)
+	return room.Restore(ctx, d.c.db, at, e, d.c.archive.Last(), d.c.hosts.config(d.at.Domain()).Rooms.History)
 }
 
 // private takes what is kept for an account alone (XEP-0049); bookmarks in their

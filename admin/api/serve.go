@@ -98,6 +98,9 @@ func (s *Server) handler(stopping context.Context) http.Handler {
 		"PATCH /v1/users/{jid}":         s.change,
 		"DELETE /v1/users/{jid}":        s.remove,
 		"POST /v1/users/{jid}/password": s.password,
+		"GET /v1/users/{jid}/devices":   s.devices,
+
+		"DELETE /v1/users/{jid}/devices/{device}": s.revokeDevice,
 		"GET /v1/trace": func(w http.ResponseWriter, r *http.Request) error {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()

@@ -29,6 +29,7 @@ type Accounts interface {
 type Opened struct {
 	Accounts Accounts
 	Hosts    Hosts
+	Devices  Devices
 	Domain   string // of user names without one
 	Close    func() error
 }

@@ -46,7 +46,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) open(_ context.Context, p Place) (Opened, error) {
 	w.place = p
-	return Opened{Accounts: w.accounts, Domain: "acme.test", Close: func() error { w.closed++; return nil }}, nil
+	return Opened{Accounts: w.accounts, Devices: w.accounts.Devices, Domain: "acme.test", Close: func() error { w.closed++; return nil }}, nil
 }
 
 // run is one command line; in is its standard input.

@@ -11,9 +11,10 @@ func doctorCommand() *cobra.Command {
 	var archive bool
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check configuration, certificate, DNS, storage, limits and clock",
+		Short: "Check configuration, certificate, DNS, storage, files, limits and clock",
 		Long: "Look at the configuration and at this machine, and say what to do about what is found.\n" +
-			"It changes nothing, and it can run beside the server. It ends with status 1 if something\n" +
+			"It changes nothing (a small file or object is written, read and removed), and it can run\n" +
+			"beside the server. It ends with status 1 if something\n" +
 			"would keep the server or its people from working. With --archive it also reads the whole\n" +
 			"archive of a stopped server and makes every record's seal again: altered records show.",
 		Args: cobra.NoArgs,

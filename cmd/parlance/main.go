@@ -42,7 +42,7 @@ func root() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(serveCommand(), demoCommand(), command.User(server.OpenAccounts), command.Host(server.OpenAccounts), command.Profile(server.OpenRunning), command.Trace(server.OpenRunning),
+	c.AddCommand(serveCommand(), demoCommand(), command.User(server.OpenAccounts), command.Host(server.OpenAccounts), command.Device(server.OpenAccounts), command.Profile(server.OpenRunning), command.Trace(server.OpenRunning),
 		command.Export(server.OpenData), command.Import(server.OpenData), command.Archive(server.Reindex),
 		configCommand(), doctorCommand(), repairCommand(), featuresCommand(), benchCommand(), sizingCommand(), versionCommand())
 	return c

@@ -70,7 +70,7 @@ func (s *Stream) bind(ctx context.Context, raw *elem.Raw) error {
 func (s *Stream) bound() error {
 	// Who lost the account between login and now was not among the sessions
 	// that were ended for it (HARDENING A12).
-	if f := s.srv.conf.Revoked; f != nil && f(s.who, s.nego.login) {
+	if f := s.srv.conf.Revoked; f != nil && f(s.who, s.nego.device, s.nego.login) {
 		// At once: what came in the same segment is not to be looked at.
 		return session.NotAuthorized("Please log in again.")
 	}

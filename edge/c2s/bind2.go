@@ -45,7 +45,7 @@ func (r *request) bindInline(ctx context.Context, who jid.JID, out *[]byte) erro
 	}
 	s.sess = sess
 	sess.SetLanguage(r.n.lang)
-	sess.SetDevice(r.device.ID)
+	sess.SetDevice(s.nego.device)
 	bound := elem.New(stream.Bind2Space, "bound")
 	for _, k := range r.bind.Children {
 		switch k.Space + " " + k.Local {

@@ -134,7 +134,7 @@ func TestBind_sameResourceReplaces(t *testing.T) {
 func TestBind_afterTheAccountWasTakenAway(t *testing.T) {
 	began := time.Now()
 	b := start(t, func(c *c2s.Config) {
-		c.Revoked = func(who jid.JID, since time.Time) bool {
+		c.Revoked = func(who jid.JID, _ string, since time.Time) bool {
 			return who.String() == "alice@acme.test" && since.After(began)
 		}
 	})

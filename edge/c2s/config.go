@@ -100,6 +100,10 @@ func DefaultLimits() Limits {
 	}
 }
 
+// browsers are credentials that know which browser a token belonged to (its
+// owner can sign it out as a device); im/account.Login meets it.
+type browsers interface{ Browser() string }
+
 // Config is what a Server is made of.
 type Config struct {
 	Domain jid.JID // the first hosted domain
@@ -127,8 +131,8 @@ type Config struct {
 	Files     *edge.Files
 	Limits    Limits
 	// Revoked says whether an account was disabled, removed or given another
-	// password since then (HARDENING A12); nil: nobody ever is.
-	Revoked func(account jid.JID, since time.Time) bool
+	// password since then, or the device ("" for none) taken from it (HARDENING A12); nil: nobody ever is.
+	Revoked func(account jid.JID, device string, since time.Time) bool
 	// Features are added to the stream features after login.
 	Features func() []*elem.Element
 	Log      *slog.Logger

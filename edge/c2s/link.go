@@ -39,11 +39,13 @@ func newLink(ctx context.Context, srv *Server, o Opening) *link {
 	if base == nil {
 		return nil
 	}
-	// Negotiation is limited from when the connection came; a WebSocket begins
-	// later on it.
-	framing, since := o.Framing, time.Now()
+	// Negotiation is limited from when the connection came, handshake included
+	// (HARDENING X8); a WebSocket may begin later on one that served other requests.
+	framing, since := o.Framing, base.Since()
 	if framing == nil {
-		framing, since = stream.TCP{}, base.Since()
+		framing = stream.TCP{}
+	} else if base.Requests() > 1 {
+		since = time.Now()
 	}
 	l := &link{srv: srv, base: base, nc: o.Conn, dec: o.Decoder, ctx: ctx}
 	st := &l.st

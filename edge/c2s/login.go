@@ -66,7 +66,8 @@ func (n *negotiation) announced() sasl.Config {
 func (n *negotiation) auth(ctx context.Context, raw *elem.Raw) error {
 	mech := string(attr(raw, "mechanism"))
 	n.mech = mech
-	x, err := n.announced().Start(mech, n.binding, n.s.srv.conf.Credentials(n.remote))
+	n.creds = n.s.srv.conf.Credentials(n.remote)
+	x, err := n.announced().Start(mech, n.binding, n.creds)
 	if err != nil {
 		return n.refuse(err)
 	}
@@ -147,6 +148,7 @@ func saslElement(space, name string, data []byte) []byte {
 func (n *negotiation) welcome(answer []byte) error {
 	n.s.srv.countLogin(n.mech, "success")
 	n.s.who = n.exchange.JID()
+	n.identify()
 	n.exchange = nil
 	n.pass.Leave()
 	n.s.restart()
@@ -155,6 +157,13 @@ func (n *negotiation) welcome(answer []byte) error {
 		return n.s.out.element([]byte("<success xmlns='"+stream.SASLSpace+"'/>"), 0)
 	}
 	return n.s.out.element(saslElement(stream.SASLSpace, "success", answer), 0)
+}
+
+// identify makes a browser the device of a login whose client has named none.
+func (n *negotiation) identify() {
+	if b, ok := n.creds.(browsers); ok && n.device == "" {
+		n.device = b.Browser()
+	}
 }
 
 // dismiss is the end of a guest.
@@ -195,7 +204,7 @@ func (n *negotiation) refuse(err error) error {
 		b = append(b, "<text xml:lang='"+stream.Lang+"'>"...)
 		b = append(elem.AppendText(b, f.Text), "</text>"...)
 	}
-	n.exchange, n.ask, n.device = nil, nil, ""
+	n.exchange, n.ask, n.device, n.creds = nil, nil, "", nil
 	dismiss(n.s)
 	n.s.step = onNegotiate
 	if err := n.s.out.element(append(b, "</failure>"...), 0); err != nil {

@@ -55,15 +55,15 @@ func (n *negotiation) authenticate(ctx context.Context, raw *elem.Raw) error {
 // begin starts the mechanism.
 func (r *request) begin() (sasl.Exchange, error) {
 	n := r.n
-	creds := n.s.srv.conf.Credentials(n.remote)
+	n.creds = n.s.srv.conf.Credentials(n.remote)
 	if r.fast == nil {
-		return n.announced().Start(n.mech, n.binding, creds)
+		return n.announced().Start(n.mech, n.binding, n.creds)
 	}
 	u, f := r.use()
 	if f != nil {
 		return nil, f
 	}
-	x, err := n.announced().StartToken(n.mech, n.binding, u, creds)
+	x, err := n.announced().StartToken(n.mech, n.binding, u, n.creds)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +177,7 @@ func (r *request) enter(ctx context.Context) error {
 	n := r.n
 	s, who := n.s, n.exchange.JID()
 	var rest []byte // of <success/>
+	n.identify()
 	resumed, err := r.resumeInline(ctx, who, &rest)
 	if err != nil {
 		return err

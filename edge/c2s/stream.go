@@ -48,14 +48,15 @@ type negotiation struct {
 	from       jid.JID // whom its header names; zero if nobody
 	said       sasl.Announced
 	exchange   sasl.Exchange
-	mech       string   // of the exchange
-	device     string   // the one that has logged in over XEP-0388; empty if it said nothing
-	ask        *request // of a login over XEP-0388; nil over RFC 6120
-	invite     string   // the invitation it has shown (XEP-0445)
-	registered bool     // it has made an account
-	failures   int      // failed logins
-	refusals   int      // these, and exchanges that ended before there was one
-	elements   int      // before login
+	mech       string           // of the exchange
+	creds      sasl.Credentials // of the exchange
+	device     string           // the one that has logged in: what it said over XEP-0388, or the browser it is; empty if nobody knows
+	ask        *request         // of a login over XEP-0388; nil over RFC 6120
+	invite     string           // the invitation it has shown (XEP-0445)
+	registered bool             // it has made an account
+	failures   int              // failed logins
+	refusals   int              // these, and exchanges that ended before there was one
+	elements   int              // before login
 }
 
 // How feeding ends a connection, beside a *stream.Error.

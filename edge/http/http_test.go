@@ -420,3 +420,35 @@ func TestPace_requestsFromOneAddress(t *testing.T) {
 		t.Errorf("the web client: %d", a.StatusCode)
 	}
 }
+
+// HARDENING X8: whoever takes a connection over learns whether it is the first request on it; the time a
+// WebSocket has until somebody is logged in counts from the connection then.
+func TestServer_countsTheRequestsOfAConnection(t *testing.T) {
+	counts := make(chan int, 2)
+	b := start(t, func(c *edgehttp.Config) {
+		c.WebSocket = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			counts <- edge.Base(conn).Requests()
+			conn.Close()
+		})
+	})
+	for _, first := range []string{"", "GET /extra HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		c, err := tls.Dial("tcp", b.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(c, first+"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, c)
+		_ = c.Close()
+	}
+	if first, second := <-counts, <-counts; first != 1 || second != 2 {
+		t.Errorf("%d and %d requests, want 1 and 2", first, second)
+	}
+}

@@ -54,6 +54,11 @@ func New(conf Config) (*Server, error) {
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(conf.Log.Handler(), slog.LevelDebug),
 		TLSConfig:      conf.TLS,
+		ConnState: func(c net.Conn, now http.ConnState) {
+			if b := edge.Base(c); b != nil && now == http.StateActive {
+				b.CountRequest()
+			}
+		},
 	}
 	return s, nil
 }

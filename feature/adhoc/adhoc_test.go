@@ -233,7 +233,9 @@ func TestCommands_atOnesOwnAccount(t *testing.T) {
 	if items, ok, err := w.NodeItems(t.Context(), q, Space); len(items) != 2 || !ok || err != nil || items[0].Attr("jid") != alice.Bare().String() {
 		t.Errorf("%v %v", items, err)
 	}
-	w.others = func(_ context.Context, q *im.IQ) (*elem.Element, error) { return elem.New("u:x", q.Payload.Attr("node")), nil }
+	w.others = func(_ context.Context, q *im.IQ) (*elem.Element, error) {
+		return elem.New("u:x", q.Payload.Attr("node")), nil
+	}
 	q.Payload = elem.New(Space, "command", "node", "mine")
 	if out, err := w.handle(t.Context(), q); err != nil || out.Local != "mine" {
 		t.Errorf("a command of the account's own: %v %v", out, err)

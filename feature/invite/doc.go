@@ -8,5 +8,6 @@
 // Table: none; invitations are im/account's. It starts no goroutine and has no lock.
 // Called by feature/adhoc, which runs the commands; server lists them.
 //
-// It sends nothing to anybody, and has no landing page.
+// It sends nothing to anybody. Who opens an invitation's page (landing.go: HTML and CSS, no
+// script, under the policy of edge/http) sees who invites and how to accept.
 package invite

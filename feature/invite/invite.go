@@ -24,6 +24,7 @@ const (
 // Invites makes the tokens; im/account.Invites meets it.
 type Invites interface {
 	Mint(ctx context.Context, i account.Invite, ttl time.Duration) (token string, expires time.Time, err error)
+	Find(ctx context.Context, token string) (account.Invite, error)
 }
 
 // Config is what the commands run on.
@@ -32,6 +33,9 @@ type Config struct {
 	Policy  func(domain string) Policy
 	Admin   func(ctx context.Context, who jid.JID) (bool, error) // administers its own domain
 	Member  func(ctx context.Context, who jid.JID) (bool, error) // has an account
+	Domain  string                                               // of the first host: what a link that is no good is answered for
+	Place   func(domain string) string                           // what a host is called
+	Base    func(domain string) string                           // the address of the HTTPS port; nil: there is no page
 }
 
 // Policy is what one host allows.
@@ -45,17 +49,21 @@ type Policy struct {
 
 // Feature is XEP-0401.
 func Feature(c Config) im.Feature {
-	return im.Feature{
+	f := im.Feature{
 		Name: "invite",
 		Specs: []im.Spec{
 			{ID: "XEP-0379", Version: "0.3.3", Status: "complete", Note: "the server answers for the inviter"},
-			{ID: "XEP-0401", Version: "0.6.0", Status: "complete", Note: "no landing page"},
+			{ID: "XEP-0401", Version: "0.6.0", Status: "complete"},
 		},
 		Commands: []im.Command{
 			{Node: User, Name: "Invite somebody", May: c.mayInvite, Run: c.user},
 			{Node: Create, Name: "Invite somebody to a new account", May: c.mayCreate, Stages: []im.Stage{{Form: c.ask}}, Run: c.create},
 		},
 	}
+	if c.Base != nil {
+		f.HTTP = c.routes()
+	}
+	return f
 }
 
 // mayCreate: administrators, where an invitation can make an account.
@@ -95,7 +103,7 @@ func (c Config) user(ctx context.Context, call *im.Call) (*im.Outcome, error) {
 	if policy.Accounts {
 		uri += ";ibr=y"
 	}
-	return told(uri, expires), nil
+	return c.told(call.Host.Domain(), uri, token, expires), nil
 }
 
 // ask is the form of XEP-0401 §5.4.
@@ -122,7 +130,7 @@ func (c Config) create(ctx context.Context, call *im.Call) (*im.Outcome, error) 
 	if err != nil {
 		return nil, refused(err)
 	}
-	return told(address(to)+"?register;preauth="+token, expires), nil
+	return c.told(call.Host.Domain(), address(to)+"?register;preauth="+token, token, expires), nil
 }
 
 func refused(err error) error {
@@ -145,8 +153,12 @@ func address(who jid.JID) string {
 	return "xmpp:" + url.PathEscape(who.Local()) + "@" + who.Domain()
 }
 
-func told(uri string, expires time.Time) *im.Outcome {
+func (c Config) told(domain, uri, token string, expires time.Time) *im.Outcome {
 	f := form.New("result", result)
-	f.Add("text-single", "uri", "Link", uri).Add("text-single", "expire", "Good until", expires.Format(time.RFC3339))
+	f.Add("text-single", "uri", "Link", uri)
+	if page := c.landing(domain, token); page != "" {
+		f.Add("text-single", "landing-url", "Page that explains it", page) // XEP-0401 §5.1
+	}
+	f.Add("text-single", "expire", "Good until", expires.Format(time.RFC3339))
 	return &im.Outcome{Form: f}
 }

@@ -24,6 +24,13 @@ func (m *minted) Mint(_ context.Context, i account.Invite, ttl time.Duration) (s
 	return "TOKEN", time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), m.err
 }
 
+func (m *minted) Find(_ context.Context, token string) (account.Invite, error) {
+	if token != "TOKEN" {
+		return account.Invite{}, account.ErrNoToken
+	}
+	return m.last, m.err
+}
+
 var (
 	host  = jid.MustParse("acme.test")
 	admin = jid.MustParse("admin@acme.test/desk")

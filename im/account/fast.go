@@ -85,7 +85,7 @@ func (d *Devices) Mint(ctx context.Context, who jid.JID, dev Device, mech string
 	rand.Read(seed) // never fails
 	expires = now.Add(s.conf.TokenLife).UTC().Truncate(time.Second)
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		if s.Revoked(who, since) {
+		if d.Revoked(who, dev.ID, since) {
 			return ErrRevoked
 		}
 		if _, err := tx.Exec(sqlFastOver, now.UnixMicro()); err != nil {
@@ -229,10 +229,15 @@ type Known struct {
 	Created, Used, Expires time.Time // Used is zero for one that never came back
 }
 
-// List is the devices of an account that may log in with a token.
+// List is the devices of an account that may log in with a token: of their own
+// (XEP-0484), or, browsers, with a cookie.
 func (d *Devices) List(ctx context.Context, who jid.JID) (list []Known, err error) {
 	err = d.s.db.Read(ctx, func(tx *store.Tx) error {
-		list, err = readDevices(tx, who)
+		if list, err = readDevices(tx, who); err != nil {
+			return err
+		}
+		browsers, err := readBrowsers(tx, who, d.s.now())
+		list = append(list, browsers...)
 		return err
 	})
 	if err != nil {
@@ -274,9 +279,18 @@ func readDevices(tx *store.Tx, who jid.JID) (list []Known, err error) {
 // Revoke kills the tokens of a device and has its sessions ended (HARDENING A12).
 func (d *Devices) Revoke(ctx context.Context, who jid.JID, device string) error {
 	s := d.s
-	if err := s.db.Write(ctx, func(tx *store.Tx) error { return one(tx.Exec(sqlFastDevice, who.String(), device)) }); err != nil {
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		// Before the commit: what a login of this device asks for behind it is refused.
+		d.mark(who, device)
+		if Browser(device) {
+			return signOut(tx, who, device, s.now())
+		}
+		return one(tx.Exec(sqlFastDevice, who.String(), device))
+	})
+	if err != nil {
 		return wrap("revoke device", err)
 	}
+	d.mark(who, device)
 	s.mu.Lock()
 	callbacks := d.onRevoke
 	s.mu.Unlock()
@@ -284,6 +298,30 @@ func (d *Devices) Revoke(ctx context.Context, who jid.JID, device string) error 
 		f(who, device)
 	}
 	return nil
+}
+
+// mark notes that logins of a device that began until now do not count.
+func (d *Devices) mark(who jid.JID, device string) {
+	// What can't be a resource is no device's id either.
+	if full, err := who.WithResource(device); err == nil {
+		markRevoked(d.s, full)
+	}
+}
+
+// Revoked says whether logins of a device were revoked at or after since, or all of
+// its account's: a session that binds asks, as it does with Store.Revoked.
+func (d *Devices) Revoked(who jid.JID, device string, since time.Time) bool {
+	if d.s.Revoked(who, since) {
+		return true
+	}
+	full, err := who.Bare().WithResource(device)
+	if err != nil {
+		return false
+	}
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	at, ok := d.s.revoked[full]
+	return ok && !at.Before(since)
 }
 
 // OnRevoke registers who must end the sessions of a device whose tokens were revoked.

@@ -14,12 +14,14 @@ import (
 // Login is what xmpp/sasl asks for secrets, for one connection: it knows where
 // the connection comes from and refuses who was wrong too often (HARDENING A8).
 // The zero source (a unix socket) has no limit of its own, only the account's.
-func (s *Store) Login(source netip.Addr) *Login { return &Login{s, source} }
+func (s *Store) Login(source netip.Addr) *Login { return &Login{s: s, source: source} }
 
 // Login meets sasl.Credentials.
 type Login struct {
 	s      *Store
 	source netip.Addr
+	// browser is set by Token: a connection has one login at a time.
+	browser string
 }
 
 var _ sasl.Credentials = (*Login)(nil)
@@ -78,7 +80,7 @@ func (l *Login) Password(ctx context.Context, who jid.JID, password string) erro
 
 // Token gives the account of an OAUTHBEARER token.
 func (l *Login) Token(ctx context.Context, token string) (jid.JID, error) {
-	who, err := l.s.CheckToken(ctx, token, Stream)
+	who, err := l.check(ctx, token)
 	if errors.Is(err, ErrNoToken) {
 		return jid.JID{}, sasl.Denied()
 	}

@@ -416,6 +416,39 @@ func TestSkip_onlyWhatTheArchiveShows(t *testing.T) {
 	})
 }
 
+// Most logins find nothing that waits for them: those write nothing.
+func TestSkip_writesOnlyIfSomethingWaits(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *store.DB) {
+		a, _ := open(t, db)
+		add(t, a, entry(alice, bob, "read"))
+		// A write for an owner writes what its archive lacks, so that the tail shows it.
+		skip := func(from, upto session.Pos) (wrote bool) {
+			if !a.tail.has(bob.String()) {
+				t.Fatal("the tail has nothing for bob: this would show nothing")
+			}
+			if err := a.Skip(t.Context(), bob, from, upto); err != nil {
+				t.Fatal(err)
+			}
+			return !a.tail.has(bob.String())
+		}
+		if skip(0, a.Last()) {
+			t.Error("written though nothing waits")
+		}
+		e := entry(alice, bob, "waiting")
+		e.Waiting = bob
+		add(t, a, e)
+		if skip(0, a.Last()-1) {
+			t.Error("written for what was read, though only something later waits")
+		}
+		if !skip(0, a.Last()) {
+			t.Error("nothing was written though something waited")
+		}
+		if n, err := a.WaitingCount(t.Context(), bob); n != 0 || err != nil {
+			t.Errorf("%d wait, %v", n, err)
+		}
+	})
+}
+
 // A clock that was wrong and is put right leaves later times before earlier ones: none is missed.
 func TestRead_sinceATimeBeforeTheClockWentBack(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, db *store.DB) {

@@ -15,6 +15,7 @@ const (
 		WHERE w.owner = $1 AND w.pos > $2 AND w.pos > ` + floor + ` AND w.pos <= $3 AND r.stanza IS NOT NULL ORDER BY w.pos LIMIT $4`
 	sqlSkip = `DELETE FROM waiting WHERE owner = $1 AND pos >= $2 AND pos <= $3
 		AND EXISTS (SELECT 1 FROM view v WHERE v.owner = $1 AND v.pos = waiting.pos AND v.flags IN (1, 3))`
+	sqlWaits = `SELECT count(*) FROM (SELECT 1 FROM waiting WHERE owner = $1 AND pos >= $2 AND pos <= $3 LIMIT 1) w`
 	sqlCount = `SELECT count(*) FROM waiting WHERE owner = $1`
 )
 
@@ -44,7 +45,17 @@ func (a *Archive) Waiting(ctx context.Context, owner jid.JID, after, upto sessio
 // read that part of the archive itself. What waits but is not shown there
 // (XEP-0334 §4.1) goes on waiting.
 func (a *Archive) Skip(ctx context.Context, owner jid.JID, from, upto session.Pos) error {
-	err := a.writeOwner(ctx, owner.String(), func(tx *store.Tx) error {
+	var some int
+	err := a.db.Read(ctx, func(tx *store.Tx) error {
+		return tx.Row(sqlWaits, owner.String(), int64(from), int64(upto)).Scan(&some)
+	})
+	if err == nil && some == 0 {
+		return nil // as for most who log in: their other device has it
+	}
+	if err != nil {
+		return fmt.Errorf("archive: skip: %w", err)
+	}
+	err = a.writeOwner(ctx, owner.String(), func(tx *store.Tx) error {
 		_, err := tx.Exec(sqlSkip, owner.String(), int64(from), int64(upto))
 		return err
 	})

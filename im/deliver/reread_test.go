@@ -52,7 +52,7 @@ func (r *reader) pull() []string {
 	for {
 		fs := r.s.Take(r.out, make([]*session.Frame, 0, 32))
 		for _, f := range fs {
-			r.out.got = append(r.out.got, string(f.Bytes))
+			r.out.got = append(r.out.got, string(f.AppendTo(nil, r.s.JID())))
 		}
 		if len(fs) > 0 {
 			r.s.Wrote(r.out)

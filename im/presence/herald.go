@@ -66,7 +66,7 @@ func (h *herald) pass(st *stanza.Stanza, once **session.Frame, account jid.JID, 
 			*once = broadcastFrame(st)
 		}
 		h.cfg.Routes.Push(t, *once)
-		bytes += len((*once).Bytes)
+		bytes += len((*once).Bytes) + len(account.Local()) + len(account.Domain()) + len(" to='@'")
 	}
 	return bytes
 }

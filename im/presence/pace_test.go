@@ -195,7 +195,7 @@ func TestPace_fanoutBytes(t *testing.T) {
 		for _, c := range append(all, a) {
 			for frames := c.Take(c.wire, make([]*session.Frame, 0, 64)); len(frames) > 0; frames = c.Take(c.wire, make([]*session.Frame, 0, 64)) {
 				for _, f := range frames {
-					bytes += len(f.Bytes)
+					bytes += len(f.AppendTo(nil, c.JID()))
 					one = max(one, len(f.Bytes)*(contacts+1))
 					seen[f] = true
 				}

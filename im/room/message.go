@@ -275,7 +275,14 @@ func (r talk) say(m *Message, pos session.Pos, at time.Time, again bool) {
 	if shown {
 		dst = route.AppendStanzaID(dst, r.at, pos) // XEP-0359 §3
 	}
-	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message, Urgent: pos != 0, Addressed: true}
+	f := &session.Frame{Bytes: st.AppendEnd(dst), NameEnd: nameEnd, Kind: stanza.Message, Pos: pos, Urgent: pos != 0, Addressed: true}
+	if pos != 0 && !again {
+		// The record has these bytes, but for the id: a queue may hold its position instead.
+		f.Form = session.Common
+		if shown {
+			f.Form |= session.WithID
+		}
+	}
 	if again {
 		// The others have it. Whoever sent it again waits for its reflection.
 		if r.seats[m.origin] != nil {

@@ -24,7 +24,7 @@ const ExportSpace = "https://parlance.im/protocol/export"
 
 const (
 	sqlSaved    = `SELECT jid FROM room WHERE jid > $1 ORDER BY jid LIMIT $2`
-	sqlRooms    = `SELECT count(*) FROM room`
+	sqlRooms    = `SELECT count(*) FROM room WHERE substr(jid, length(jid) - length($1)) = '@' || $1`
 	sqlSecretTo = `INSERT INTO room_secret (service, secret) VALUES ($1, $2) ON CONFLICT (service) DO UPDATE SET secret = excluded.secret`
 )
 
@@ -200,7 +200,7 @@ func SetSecret(ctx context.Context, rs *Rooms, text string) error {
 	}
 	err = rs.DB.Write(ctx, func(tx *store.Tx) error {
 		var n int64
-		if err := tx.Row(sqlRooms).Scan(&n); err != nil || n > 0 {
+		if err := tx.Row(sqlRooms, rs.Service.Domain()).Scan(&n); err != nil || n > 0 {
 			return err
 		}
 		_, err := tx.Exec(sqlSecretTo, rs.Service.String(), key)

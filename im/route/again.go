@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -67,10 +68,33 @@ func again(to jid.JID, r session.Ref, kept Stored) *session.Frame {
 		f.Bytes, _ = appendCarbon(room, "received", own, to, typ, wrapped(kept.Stanza, id))
 	case session.Sent:
 		f.Bytes, _ = appendCarbon(room, "sent", own, to, typ, wrapped(kept.Stanza, id))
+	case session.Common:
+		f.Addressed = true
+		f.Bytes = appendInto(room, kept.Stanza, func(dst []byte) []byte {
+			if at := sender(kept.Stanza).Bare(); r.Form&session.WithID != 0 && !at.IsZero() {
+				return AppendStanzaID(dst, at, r.Pos) // the room's archive
+			}
+			return dst
+		})
 	default:
 		f.Bytes = appendInto(room, kept.Stanza, id)
 	}
 	return f
+}
+
+// sender is whom a stored message of a room is from, as stanza.AppendStart writes it;
+// zero if it is not there, as when the content was erased.
+func sender(msg []byte) jid.JID {
+	rest, ok := bytes.CutPrefix(msg[nameEnd:], []byte(" from='"))
+	end := bytes.IndexAny(rest, "/'") // RFC 7622 §3.3.1: neither is in an address before its resource
+	if !ok || end < 0 {
+		return jid.JID{}
+	}
+	at, err := jid.Parse(string(rest[:end]))
+	if err != nil {
+		return jid.JID{}
+	}
+	return at
 }
 
 // EncodeWaiting makes the frame of a message that has waited for a session

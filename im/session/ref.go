@@ -15,6 +15,7 @@ const (
 	Delayed                  // with the time it waits since (XEP-0203)
 	Received                 // a carbon of it (XEP-0280 §7)
 	Sent                     // a carbon of it (XEP-0280 §8)
+	Common                   // a room's message, the same for all who are in it: Addressed
 
 	// Kind is the mask of those; the rest says more of them.
 	formKind Form = 7

@@ -16,7 +16,7 @@ import (
 	"github.com/parlance-im/parlance/interop/server"
 )
 
-// docs/attacks.md has every row of HARDENING §1–§3 once, and those of §5 that there are tests of, names tests that
+// docs/attacks.md has every row of HARDENING §1–§4 once, and those of §5 that there are tests of, names tests that
 // exist, and misses none that carries a row's name here.
 func TestCatalogue_isWhole(t *testing.T) {
 	root := server.Root()
@@ -30,7 +30,7 @@ func TestCatalogue_isWhole(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(line, " | ")
 		id := strings.TrimPrefix(cells[0], "| ")
-		if len(cells) < 4 || !regexp.MustCompile(`^[XAIH]\d+$`).MatchString(id) {
+		if len(cells) < 4 || !regexp.MustCompile(`^[XAIHM]\d+$`).MatchString(id) {
 			continue
 		}
 		if rows[id] != nil {
@@ -57,14 +57,14 @@ func TestCatalogue_isWhole(t *testing.T) {
 	for _, kind := range []struct {
 		letter string
 		last   int
-	}{{"X", 14}, {"A", 16}, {"I", 10}} {
+	}{{"X", 14}, {"A", 16}, {"I", 10}, {"M", 7}} {
 		for i := 1; i <= kind.last; i++ {
 			if id := fmt.Sprint(kind.letter, i); rows[id] == nil {
 				t.Errorf("%s is not there", id)
 			}
 		}
 	}
-	named := regexp.MustCompile(`^Test([XAIH]\d+)_`)
+	named := regexp.MustCompile(`^Test([XAIHM]\d+)_`)
 	for name := range exist {
 		if m := named.FindStringSubmatch(name); m != nil && !anyMatch(rows[m[1]], map[string]bool{name: true}) {
 			t.Errorf("%s is not in its row", name)

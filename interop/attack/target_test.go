@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"flag"
@@ -77,6 +78,7 @@ type place struct {
 	next  atomic.Int64 // the next person nobody has taken
 	all   int
 	ended bool // by the test itself
+	wide  bool // people have keys for SCRAM-SHA-512, too
 	bird  *Canary
 }
 
@@ -136,9 +138,9 @@ func target(t *testing.T) *place {
 }
 
 // apart is a server for one test, where it measures the process.
-func apart(t *testing.T, people int) *place {
+func apart(t *testing.T, people int, change ...func(*place)) *place {
 	t.Helper()
-	p, err := open(people)
+	p, err := open(people, change...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,12 +157,15 @@ func apart(t *testing.T, people int) *place {
 	return p
 }
 
-func open(people int) (*place, error) {
+func open(people int, change ...func(*place)) (*place, error) {
 	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance})
 	if err != nil {
 		return nil, err
 	}
 	p := &place{Server: s, all: people}
+	for _, f := range change {
+		f(p)
+	}
 	if err := p.populate(people); err != nil {
 		s.Kill()
 		s.Remove()
@@ -187,10 +192,18 @@ func (p *place) populate(n int) error {
 	}
 	k1, err1 := key(sha1.New)
 	k256, err2 := key(sha256.New)
+	head, keys := "user,scram_sha1,scram_sha256", k1+","+k256
+	if p.wide {
+		k512, err := key(sha512.New)
+		if err != nil {
+			return err
+		}
+		head, keys = head+",scram_sha512", keys+","+k512
+	}
 	var csv strings.Builder
-	csv.WriteString("user,scram_sha1,scram_sha256\n")
+	csv.WriteString(head + "\n")
 	for i := range n {
-		fmt.Fprintf(&csv, "%s,%s,%s\n", name(i), k1, k256)
+		fmt.Fprintf(&csv, "%s,%s\n", name(i), keys)
 	}
 	file := filepath.Join(p.Dir, "people.csv")
 	err := errors.Join(err1, err2, os.WriteFile(file, []byte(csv.String()), 0o600))

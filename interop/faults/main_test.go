@@ -18,6 +18,7 @@ var (
 	cuts    = flag.Int("cuts", 6, "how often the power is cut (F2)")
 	clients = flag.Int("clients", 500, "clients that reconnect at once (F13)")
 	waiting = flag.Int("waiting", 3000, "messages that wait for who returns (F11)")
+	limited = flag.Duration("limited", 0, "how long the server works with little memory (F8); 0: one round")
 	full    = flag.Bool("full", false, "take the full figures of HARDENING §8 where no flag of its own has them")
 	seed    = flag.Uint64("seed", 0, "seed of what is drawn by lot; 0 takes one from the clock")
 	kind    = flag.String("server", string(server.Parlance), "server under test (F1, F14)")

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/parlance-im/parlance/interop/server"
 )
@@ -85,40 +84,4 @@ func TestPoison_unreadableRecords(t *testing.T) {
 		t.Errorf("cut off: %v", err)
 	}
 	r.count(t, "%d spoilt, the other %d came in order and are in the archive", len(bad), seen)
-}
-
-// HARDENING F8: the runtime is told to use little memory (GOMEMLIMIT) and much comes at once:
-// half-open connections, never-ending elements, logins, messages. Memory stays bounded and honest people go on.
-func TestMemory_limited(t *testing.T) {
-	const limit = 128 << 20
-	strangers := scaled(400, 5000)
-	r := note(t, "F8", fmt.Sprintf("GOMEMLIMIT %d MiB; %d connections with an element that does not end, a client that never reads, a flood of messages", limit>>20, strangers))
-	s, err := server.Start(context.Background(), server.Options{Kind: server.Parlance, Crowd: 20, Env: []string{fmt.Sprintf("GOMEMLIMIT=%d", limit)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Finish(t) })
-	stop := canary(t, s, r)
-	defer stop()
-	most := peak(t, s.Pid)
-	closeAll := drip(t, s, strangers)
-	defer closeAll()
-	var to []string
-	for i := range 4 {
-		stuck(t, s, server.Name(i), "stuck", "<presence/>", true, false)
-		to = append(to, server.Name(i)+"@"+server.Domain)
-	}
-	began := time.Now()
-	for round := 0; round == 0 || time.Since(began) < scaled(0, 5*time.Minute); round++ {
-		pourSome(t, s, to, 10, fmt.Sprintf("mem%d", round), 1500, 1000)
-	}
-	top := most()
-	stop()
-	r.count(t, "memory at most %d MiB", top>>20)
-	if top > limit+64<<20 { // what is not the collector's: SQLite's pages, stacks, the binary
-		t.Errorf("memory rose to %d MiB with a limit of %d", top>>20, limit>>20)
-	}
-	if !s.Alive() {
-		t.Error("the server is dead")
-	}
 }

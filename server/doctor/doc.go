@@ -14,5 +14,7 @@
 // Called by: cmd/parlance (`parlance doctor`).
 //
 // It does not change anything: it makes no data set, no certificate and no
-// record, and it never sends anything but DNS queries for the configured domain.
+// record. It writes a small file to the folder of files, or an object to their bucket, reads
+// it and removes it again; beside that it never sends anything but DNS queries for the
+// configured domain.
 package doctor

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/parlance-im/parlance/im/file"
 	"github.com/parlance-im/parlance/server"
 )
 
@@ -38,6 +39,7 @@ type World struct {
 	OpenFiles    func() (uint64, error)                           // the hard limit
 	Disk         func(dir string) (free, total uint64, err error) // bytes
 	Synchronised func() (bool, error)                             // is the clock kept by time synchronisation?
+	Probe        func(ctx context.Context, bucket *file.S3) error // writes, reads and removes an object
 	Timeout      time.Duration                                    // of each question to the network
 	Archive      bool                                             // read the whole archive, too
 }
@@ -47,7 +49,7 @@ func Real() World {
 	r := net.DefaultResolver
 	return World{
 		Now: time.Now, LookupSRV: r.LookupSRV, LookupHost: r.LookupHost,
-		OpenFiles: openFiles, Disk: server.Space, Synchronised: synchronised,
+		OpenFiles: openFiles, Disk: server.Space, Synchronised: synchronised, Probe: file.Probe,
 		Timeout: 4 * time.Second,
 	}
 }
@@ -72,6 +74,7 @@ func Examine(ctx context.Context, w World, file string) []Finding {
 	e.listeners()
 	e.data()
 	e.storage(ctx)
+	e.files(ctx)
 	if e.Archive {
 		e.archive(ctx)
 	}
