@@ -195,7 +195,10 @@ func (h operating) Remove(ctx context.Context, at jid.JID, r host.Removal) error
 			return nil
 		}
 		cfg, _ := hostConfig(h.file.Load(), at, settings[at.Domain()]) // nil if its settings are no good any more
-		return errors.Join(h.purge(ctx, at, cfg), h.store.Remove(ctx, at))
+		if err := h.purge(ctx, at, cfg); err != nil {
+			return err // the host is disabled and can be removed again
+		}
+		return h.store.Remove(ctx, at)
 	})
 }
 
@@ -261,7 +264,10 @@ func (h operating) purge(ctx context.Context, at jid.JID, cfg *Config) error {
 	c := h.c
 	for {
 		page, err := account.Of(c.accounts, at.Domain()).List(ctx, "", 500, false)
-		if err != nil || len(page) == 0 {
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
 			break
 		}
 		for _, a := range page {
@@ -275,14 +281,21 @@ func (h operating) purge(ctx context.Context, at jid.JID, cfg *Config) error {
 			return err
 		}
 	}
-	if cfg == nil || cfg.RoomsDomain() == "" {
-		return nil
+	var service jid.JID
+	if cfg != nil && cfg.RoomsDomain() != "" {
+		var err error
+		if service, err = jid.Parse(cfg.RoomsDomain()); err != nil {
+			return err
+		}
 	}
-	service, err := jid.Parse(cfg.RoomsDomain())
-	if err != nil {
-		return err
-	}
-	return c.db.Write(ctx, func(tx *store.Tx) error { return room.Purge(tx, service) })
+	nodes := c.personal.Nodes()
+	defer nodes.Drop(at)
+	return c.db.Write(ctx, func(tx *store.Tx) error {
+		if err := nodes.Forget(tx, at); err != nil || service.IsZero() { // the domain's own
+			return err
+		}
+		return room.Purge(tx, service)
+	})
 }
 
 // List is all hosts, the configured one first, without their settings.

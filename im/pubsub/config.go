@@ -66,6 +66,14 @@ func text(name, label string, at func(*Config) *string) field {
 		}, nil}
 }
 
+// language is a list of one: what languages there are is for a client to offer.
+// XEP-0060 §5.4: the field should be list-single.
+func language() field {
+	f := text("pubsub#language", "The language of the node", func(c *Config) *string { return &c.Language })
+	f.typ = "list-single"
+	return f
+}
+
 func choice[T ~string](name, label string, at func(*Config) *T, known ...T) field {
 	options := make([]string, len(known))
 	for i, k := range known {
@@ -177,7 +185,7 @@ func fields() []field {
 				c.Normal = first(v) == "normal"
 				return c.Normal || first(v) == "headline"
 			}, []string{"normal", "headline"}},
-		text("pubsub#language", "The language of the node", func(c *Config) *string { return &c.Language }),
+		language(),
 		{"pubsub#contact", "jid-multi", "Whom to ask about the node",
 			func(c *Config, _ Limits) []string { return c.Contacts },
 			func(c *Config, v []string, l Limits) bool {

@@ -190,8 +190,11 @@ func killed(t *testing.T, scratch string, args ...string) {
 		if runs, _ := filepath.Glob(filepath.Join(scratch, "import-*", "run-*")); len(runs) > 0 {
 			_ = cmd.Process.Kill()
 			<-over
-			if err := os.RemoveAll(scratch); err == nil {
-				err = os.Mkdir(scratch, 0o700)
+			if err := os.RemoveAll(scratch); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(scratch, 0o700); err != nil {
+				t.Fatal(err)
 			}
 			return
 		}
