@@ -30,7 +30,7 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
-func open(t *testing.T, db *store.DB) (*Archive, *clock) {
+func open(t testing.TB, db *store.DB) (*Archive, *clock) {
 	t.Helper()
 	if err := db.Migrate(t.Context(), []store.Migrations{Migrations(), search.Migrations()}); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func entry(from, to jid.JID, text string) *Entry {
 		Views:  []View{{to.Bare(), Shown | Keep}, {from.Bare(), Shown}}}
 }
 
-func add(t *testing.T, a *Archive, es ...*Entry) {
+func add(t testing.TB, a *Archive, es ...*Entry) {
 	t.Helper()
 	if err := a.Append(t.Context(), es); err != nil {
 		t.Fatal(err)

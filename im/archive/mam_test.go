@@ -19,7 +19,7 @@ import (
 
 // reader is a client that asks for its archive.
 type reader struct {
-	t     *testing.T
+	t     testing.TB
 	a     *Archive
 	table *route.Table
 	s     *session.Session
@@ -30,7 +30,7 @@ type ledgerless struct{}
 
 func (ledgerless) Taken(jid.JID, session.Pos)    {}
 func (ledgerless) Track(jid.JID, *session.Frame) {}
-func newReader(t *testing.T, a *Archive, who jid.JID, lim session.Limits) *reader {
+func newReader(t testing.TB, a *Archive, who jid.JID, lim session.Limits) *reader {
 	t.Helper()
 	r := &reader{t: t, a: a, lim: lim}
 	r.table = route.NewTable(route.Config{Session: lim, Ledger: ledgerless{}, Now: time.Now})
