@@ -28,6 +28,7 @@ type Config struct {
 	Rooms     Rooms    `toml:"rooms"`
 	Nodes     Nodes    `toml:"nodes"`
 	People    People   `toml:"people"`
+	Calls     Calls    `toml:"calls"`
 	Log       Log      `toml:"log"`
 	Contact   Contact  `toml:"contact"`
 }
@@ -185,6 +186,7 @@ func Default() *Config {
 			PersonalBytes:       32 * MiB,
 		},
 		People: People{Search: true},
+		Calls:  Calls{Services: []string{}, Lifetime: Duration(24 * time.Hour)},
 		Rooms:  Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
 		Log:    Log{Level: "info", Format: "text"},
 		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},

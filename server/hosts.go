@@ -190,6 +190,9 @@ func (h *hosts) publish(v *served) {
 	if old != nil && old.rooms != nil && old.rooms != v.rooms {
 		h.c.rooms.Take(old.rooms.Service.Domain())
 	}
+	if old != nil {
+		h.tellServices(old, v)
+	}
 }
 
 // certify makes handshakes show a host's certificate.
@@ -272,6 +275,7 @@ func (h *hosts) reload(ctx context.Context, file *Config) {
 		}
 		h.certify(domain, next.cert)
 		h.replace(domain, &next)
+		h.tellServices(v, &next)
 	}
 }
 
