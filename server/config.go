@@ -27,6 +27,8 @@ type Config struct {
 	Limits    Limits   `toml:"limits"`
 	Rooms     Rooms    `toml:"rooms"`
 	Nodes     Nodes    `toml:"nodes"`
+	People    People   `toml:"people"`
+	Calls     Calls    `toml:"calls"`
 	Log       Log      `toml:"log"`
 	Contact   Contact  `toml:"contact"`
 }
@@ -183,8 +185,10 @@ func Default() *Config {
 			PersonalItemBytes:   192 * KiB,
 			PersonalBytes:       32 * MiB,
 		},
-		Rooms: Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
-		Log:   Log{Level: "info", Format: "text"},
+		People: People{Search: true},
+		Calls:  Calls{Services: []string{}, Lifetime: Duration(24 * time.Hour)},
+		Rooms:  Rooms{Name: "Rooms", Create: true, Occupants: 5000, History: 50},
+		Log:    Log{Level: "info", Format: "text"},
 		Contact: Contact{Abuse: []string{}, Admin: []string{}, Feedback: []string{}, Sales: []string{}, Security: []string{},
 			Support: []string{}, Status: []string{}},
 	}

@@ -50,6 +50,7 @@ func (c *Config) Check() Problems {
 	c.checkLimits(&p)
 	c.checkRooms(&p)
 	c.checkLog(&p)
+	c.Calls.check(&p)
 	c.Contact.check(&p)
 	return p
 }

@@ -87,7 +87,7 @@ func openEdges(ctx context.Context, c *core, version string) (*edges, error) {
 	e := &edges{core: c, files: edge.NewFiles(fdReserve),
 		gate: edge.NewGate(edge.GateLimits{PerSource: l.PreAuthPerAddress, Total: l.PreAuthConnections,
 			Wait: edge.DefaultGate().Wait, Turns: edge.DefaultGate().Turns, Memory: l.PreAuthMemory.Bytes()})}
-	e.gate.OnCrowd = tightMemory()
+	e.gate.OnCrowd = new(storm).tell
 	e.live, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if e.keys, err = edge.NewKeys(cert); err != nil {
 		return nil, fmt.Errorf("server: certificate: %w", err)

@@ -66,6 +66,8 @@ func features(c *core, v string) ([]im.Feature, *disco.Disco) {
 		serviceadmin.Feature(c.administration()),
 		registration(c, c.cfg).Feature(),
 		invitations(c),
+		directory(c),
+		callServices(c),
 	}
 	if c.cfg.uploads() {
 		all = append(all, upload.Feature(upload.Config{Files: c.files, Base: c.base, Keep: c.cfg.Files.Keep.D(), Now: time.Now, Log: c.log}))

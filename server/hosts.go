@@ -12,6 +12,7 @@ import (
 	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/edge/c2s"
 	"github.com/parlance-im/parlance/feature/disco"
+	"github.com/parlance-im/parlance/feature/people"
 	"github.com/parlance-im/parlance/feature/upload"
 	"github.com/parlance-im/parlance/im/host"
 	"github.com/parlance-im/parlance/im/room"
@@ -148,12 +149,16 @@ func (h *hosts) prepare(ctx context.Context, at jid.JID, cfg *Config) (*served, 
 		items = append(items, v.rooms.Service)
 	}
 	forms := contactForm(cfg.Contact)
+	var features []string
+	if cfg.People.Search {
+		features = append(features, people.Space)
+	}
 	if cfg.uploads() {
 		forms = append(forms, upload.Form(cfg.Files.MaxSize.Bytes()))
 		// Gajim looks for the upload service among the server's items only.
 		items = append(items, at)
 	}
-	v.says = h.c.disco.Host(cfg.Name, forms, items)
+	v.says = h.c.disco.Host(cfg.Name, forms, items, features...)
 	v.edge, err = c2s.NewHost(c2s.Host{Domain: at, Mechanisms: cfg.Login.Mechanisms, Guests: cfg.Login.Guests > 0,
 		Register: registration(h.c, cfg), Stanza: edgeLimits(cfg).Stanza,
 		Features: []*elem.Element{v.says.Caps(), elem.New("urn:xmpp:features:rosterver", "ver"),
@@ -184,6 +189,9 @@ func (h *hosts) publish(v *served) {
 	h.replace(v.at.Domain(), v)
 	if old != nil && old.rooms != nil && old.rooms != v.rooms {
 		h.c.rooms.Take(old.rooms.Service.Domain())
+	}
+	if old != nil {
+		h.tellServices(old, v)
 	}
 }
 
@@ -267,6 +275,7 @@ func (h *hosts) reload(ctx context.Context, file *Config) {
 		}
 		h.certify(domain, next.cert)
 		h.replace(domain, &next)
+		h.tellServices(v, &next)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -67,21 +68,70 @@ func (l *litter) due(now uint64, open int) bool {
 	return true
 }
 
-// stormGC is how much garbage is let lie while a crowd logs in, in percent of what lives.
-const stormGC = 50
+// stormGC is how much garbage is let lie while a crowd logs in, in percent of what lives;
+// stormSlack is how much memory beside that is held, in bytes: for what is no heap, and
+// for what was freed and will be wanted again.
+const (
+	stormGC    = 30
+	stormSlack = 24 << 20
+	stormLook  = 250 * time.Millisecond
+	stormAfter = 40 // looks after its end: those who had their turn last are still logging in
+)
 
-// tightMemory is told when a crowd logs in (HARDENING F13): a login makes more garbage
-// than anything else, and as much of it as lives is what memory would rise by. An
-// operator's own stricter setting stays.
-func tightMemory() func(crowd bool) {
-	usual := 0
-	return func(crowd bool) {
-		if !crowd {
-			debug.SetGCPercent(usual)
+// storm keeps memory tight while a crowd logs in (HARDENING F13): a login makes more
+// garbage than anything else, and as much of it as lives is what memory would rise by.
+// The limit makes the runtime give back what is freed at once: those who come and those
+// who went leave holes of each other's sizes, which would be held for minutes. An
+// operator's own stricter settings stay.
+type storm struct {
+	mu    sync.Mutex
+	crowd bool
+	tight bool
+	rest  int   // looks until memory need be tight no more
+	gc    int   // the usual percentage
+	limit int64 // the usual limit, in bytes
+	timer *time.Timer
+}
+
+// tell says that a crowd has come, or that it is gone.
+func (s *storm) tell(crowd bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crowd, s.rest = crowd, stormAfter
+	if !crowd || s.tight {
+		return
+	}
+	s.tight = true
+	if s.gc = debug.SetGCPercent(stormGC); s.gc < stormGC {
+		debug.SetGCPercent(s.gc)
+	}
+	s.limit = debug.SetMemoryLimit(-1)
+	s.hold()
+	s.timer = time.AfterFunc(stormLook, s.look)
+}
+
+// look follows what lives, for those who have come stay.
+func (s *storm) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.crowd {
+		if s.rest--; s.rest <= 0 {
+			s.tight = false
+			debug.SetGCPercent(s.gc)
+			debug.SetMemoryLimit(s.limit)
 			return
 		}
-		if usual = debug.SetGCPercent(stormGC); usual < stormGC {
-			debug.SetGCPercent(usual)
-		}
 	}
+	s.hold()
+	s.timer.Reset(stormLook)
+}
+
+// hold sets the limit to what the collector lets the heap grow to, and little more: the
+// limit alone would have it collect without end. s.mu is held.
+func (s *storm) hold() {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(sample)
+	live := sample[0].Value.Uint64()
+	want := int64(live+live*stormGC/100+sample[1].Value.Uint64()) + stormSlack
+	debug.SetMemoryLimit(min(want, s.limit))
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
@@ -36,22 +37,71 @@ func TestTidy_whenItIsDue(t *testing.T) {
 	}
 }
 
-func TestTightMemory_whileACrowdLogsIn(t *testing.T) {
-	first := debug.SetGCPercent(100)
-	defer debug.SetGCPercent(first)
-	now := func() int {
+func TestStorm_whileACrowdLogsIn(t *testing.T) {
+	first, most := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
+	defer func() { debug.SetGCPercent(first); debug.SetMemoryLimit(most) }()
+	gc := func() int {
 		n := debug.SetGCPercent(100)
 		debug.SetGCPercent(n)
 		return n
 	}
+	limit := func() int64 { return debug.SetMemoryLimit(-1) }
 	for _, c := range []struct{ usual, crowd int }{{100, stormGC}, {200, stormGC}, {30, 30}, {-1, -1}} {
 		debug.SetGCPercent(c.usual)
-		tell := tightMemory()
-		if tell(true); now() != c.crowd {
-			t.Errorf("%d: %d in a crowd, want %d", c.usual, now(), c.crowd)
+		s := new(storm)
+		s.tell(false) // it never began
+		if gc() != c.usual {
+			t.Errorf("%d: %d before a crowd", c.usual, gc())
 		}
-		if tell(false); now() != c.usual {
-			t.Errorf("%d: %d after it", c.usual, now())
+		s.tell(true)
+		if gc() != c.crowd {
+			t.Errorf("%d: %d in a crowd, want %d", c.usual, gc(), c.crowd)
+		}
+		if got := limit(); got >= most || got < stormSlack {
+			t.Errorf("%d: limit %d in a crowd", c.usual, got)
+		}
+		calm(s)
+		if gc() != c.usual || limit() != most {
+			t.Errorf("%d: %d and limit %d after it", c.usual, gc(), limit())
 		}
 	}
+}
+
+// Those who have come stay: the limit follows, and never goes below what lives.
+func TestStorm_limitFollowsWhatLives(t *testing.T) {
+	most := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(most)
+	s := new(storm)
+	s.tell(true)
+	defer calm(s)
+	before := debug.SetMemoryLimit(-1)
+	people := make([]byte, 64<<20)
+	runtime.GC()
+	s.look()
+	if after := debug.SetMemoryLimit(-1); after < before+int64(len(people)) {
+		t.Errorf("limit %d with 64 MiB more, %d before", after, before)
+	}
+	runtime.KeepAlive(people)
+}
+
+// An operator's own limit stays when it is the stricter.
+func TestStorm_stricterLimitStays(t *testing.T) {
+	most := debug.SetMemoryLimit(1 << 20)
+	defer debug.SetMemoryLimit(most)
+	s := new(storm)
+	s.tell(true)
+	if got := debug.SetMemoryLimit(-1); got != 1<<20 {
+		t.Errorf("limit %d in a crowd", got)
+	}
+	calm(s)
+}
+
+// calm ends a storm, and the time after it.
+func calm(s *storm) {
+	s.tell(false)
+	s.timer.Stop()
+	for range stormAfter {
+		s.look()
+	}
+	s.timer.Stop()
 }

@@ -43,12 +43,13 @@ type Host struct {
 	items []jid.JID
 }
 
-// Host makes a domain's answers: what the features announce, with its own name, forms and services.
-func (d *Disco) Host(name string, forms []*form.Form, items []jid.JID) *Host {
+// Host makes a domain's answers: what the features announce and what only it has, with its own name, forms and services.
+func (d *Disco) Host(name string, forms []*form.Form, items []jid.JID, features ...string) *Host {
 	h := &Host{info: d.host, items: items}
 	h.info.Identities = slices.Clone(d.host.Identities)
 	h.info.Identities[0].Name = name
 	h.info.Forms = forms
+	h.info.Features = sorted(append(slices.Clone(h.info.Features), features...))
 	return h
 }
 

@@ -30,3 +30,28 @@ func SetCard(ctx context.Context, db *store.DB, owner jid.JID, card *elem.Elemen
 	}
 	return nil
 }
+
+// Cards are those of a domain's accounts from one address to another, by address.
+func Cards(ctx context.Context, db *store.DB, domain string, from, to jid.JID) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	err := db.Read(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(sqlSome, from.String(), to.String(), domain)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var owner string
+			var card []byte
+			if err := rows.Scan(&owner, &card); err != nil {
+				return err
+			}
+			out[owner] = card
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("vcard: some: %w", err)
+	}
+	return out, nil
+}

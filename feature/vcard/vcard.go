@@ -23,6 +23,7 @@ var migrations embed.FS
 const (
 	sqlGet    = `SELECT card FROM vcard WHERE owner = $1`
 	sqlSet    = `INSERT INTO vcard (owner, card) VALUES ($1, $2) ON CONFLICT (owner) DO UPDATE SET card = excluded.card`
+	sqlSome   = `SELECT owner, card FROM vcard WHERE owner >= $1 AND owner <= $2 AND substr(owner, length(owner) - length($3)) = '@' || $3`
 	sqlForget = `DELETE FROM vcard WHERE owner = $1`
 )
 

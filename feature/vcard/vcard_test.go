@@ -159,3 +159,20 @@ func TestVCard_photos(t *testing.T) {
 		}
 	})
 }
+
+func TestCards_ofOneDomain(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, db *store.DB) {
+		if err := db.Migrate(t.Context(), []store.Migrations{Migrations()}); err != nil {
+			t.Fatal(err)
+		}
+		for _, who := range []string{"alice@x.test", "bob@x.test", "bob@y.test", "carol@x.test", "dora@sub.x.test"} {
+			if err := SetCard(t.Context(), db, jid.MustParse(who), elem.New(space, "vCard")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := Cards(t.Context(), db, "x.test", jid.MustParse("b@x.test"), jid.MustParse("z@x.test"))
+		if err != nil || len(got) != 2 || got["bob@x.test"] == nil || got["carol@x.test"] == nil {
+			t.Errorf("%v %v", got, err)
+		}
+	})
+}

@@ -65,10 +65,10 @@ func Restore(ctx context.Context, s *Store, r Restored) (added bool, err error) 
 		return false, fmt.Errorf("account: restore: %w", err)
 	}
 	s.cache.drop(r.JID)
-	if len(keys) < len(hashes()) {
-		err = s.lacking.read(ctx, s.db)
+	if added && !r.Disabled {
+		s.lacking.found(keys)
 	}
-	return added, err
+	return added, nil
 }
 
 // KnownHash says whether a login here can be checked with keys of a hash.

@@ -59,3 +59,43 @@ func TestRestore_table(t *testing.T) {
 		}
 	})
 }
+
+// What is known to be lacking after an account was added is what the data set says
+// when it is asked, without it being asked for each.
+func TestRestore_lackingIsWhatTheDataSetSays(t *testing.T) {
+	run(t, func(t *testing.T, s fix) {
+		ctx := t.Context()
+		s.create(t, alice)
+		keys, err := Keys(ctx, s.Store, alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for h, k := range keys {
+			k.Iterations = 4096
+			keys[h] = k
+		}
+		one := map[sasl.Hash]sasl.Keys{sasl.SHA256: keys[sasl.SHA256]}
+		for i, c := range []struct {
+			r    Restored
+			want bool // something is lacking from then on
+		}{
+			{Restored{Keys: keys}, false},
+			{Restored{}, false},
+			{Restored{Account: Account{Disabled: true}, Keys: one}, false},
+			{Restored{Keys: one}, true},
+			{Restored{Keys: keys}, true},
+		} {
+			c.r.JID = jid.MustParse(string(rune('m'+i)) + "@acme.test")
+			if _, err := Restore(ctx, s.Store, c.r); err != nil {
+				t.Fatal(err)
+			}
+			got := s.lacking.some.Load()
+			if err := s.lacking.read(ctx, s.db); err != nil {
+				t.Fatal(err)
+			}
+			if got != s.lacking.some.Load() || (got != 0) != c.want {
+				t.Errorf("%d: %b noted, the data set says %b, want some: %v", i, got, s.lacking.some.Load(), c.want)
+			}
+		}
+	})
+}

@@ -46,6 +46,16 @@ func (l *lacking) read(ctx context.Context, db *store.DB) error {
 	})
 }
 
+// found notes what an account that was added has no keys of. The data set is not
+// asked: that looks at all accounts, and an import adds them one by one.
+func (l *lacking) found(keys map[sasl.Hash]sasl.Keys) {
+	for i, h := range hashes() {
+		if _, has := keys[h]; !has && len(keys) > 0 {
+			l.some.Or(1 << i)
+		}
+	}
+}
+
 // look is read after a change that can end a lack; while there is none, nothing
 // but an import or an account that is let in again begins one.
 func (l *lacking) look(ctx context.Context, db *store.DB) {

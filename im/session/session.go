@@ -35,6 +35,7 @@ type Flags struct {
 	Inactive   bool // XEP-0352 §3
 	Spared     bool // is changing its own password: not ended by that
 	Blocklist  bool // asked for the block list, gets its pushes (XEP-0191 §3.2)
+	Services   bool // asked for services outside XMPP, hears of changes (XEP-0215 §3.2)
 	// Archive says that the client has read the archive itself up to the end, so
 	// that waiting messages from ArchiveFrom to ArchivePos need not be sent to it.
 	Archive                 bool

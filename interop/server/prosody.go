@@ -37,7 +37,7 @@ https_interfaces = { "127.0.0.1" }
 http_interfaces = { "127.0.0.1" }
 cross_domain_websocket = true
 modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "uptime", "time", "version", "vcard_legacy", "vcard4", "pep",
-  "blocklist", "carbons", "smacks", "mam", "offline", "csi", "lastactivity", "private", "bookmarks", "websocket", "http", "posix" }
+  "blocklist", "carbons", "smacks", "mam", "offline", "csi", "lastactivity", "private", "bookmarks", "websocket", "http", "posix", "external_services" }
 modules_disabled = { "s2s" }
 authentication = "internal_plain"
 storage = "internal"
