@@ -62,6 +62,7 @@ type Pass struct {
 	in             *row // Gate.mu: where it stands, nil: nowhere
 	before, behind *Pass
 	conn           *Conn         // Gate.mu: to be closed if it keeps others out
+	cut            bool          // Gate.mu: it is being closed
 	turn           time.Time     // Gate.mu: when it began
 	called         chan struct{} // Gate.mu: closed when its turn has come; nil if it does not wait
 }
@@ -115,10 +116,11 @@ func (g *Gate) wait(ctx context.Context, key netip.Prefix, s *source, turn chan 
 }
 
 // Leave gives the place back; once is enough, more do nothing. It is called
-// when the connection has logged in or has ended.
-func (p *Pass) Leave() {
+// when the connection has logged in or has ended. It says whether the connection
+// may go on: not if it is being cut off, for what a client was told must hold.
+func (p *Pass) Leave() bool {
 	if p == nil || p.done {
-		return
+		return true
 	}
 	p.done = true
 	g := p.gate
@@ -131,11 +133,12 @@ func (p *Pass) Leave() {
 	if len(s.waiting) > 0 {
 		close(s.waiting[0])
 		s.waiting = s.waiting[1:]
-		return // the place goes to who waited longest
+		return !p.cut // the place goes to who waited longest
 	}
 	if s.inside--; s.inside == 0 {
 		delete(g.source, p.key)
 	}
+	return !p.cut
 }
 
 // Hold notes that the connection now holds n bytes of buffer, and says whether

@@ -185,6 +185,7 @@ func (g *Gate) takeTurns() (cut []*Conn) {
 		p := t.lost.first
 		t.lost.remove(p)
 		if p.conn != nil {
+			p.cut = true
 			cut = append(cut, p.conn)
 		}
 	}

@@ -102,7 +102,7 @@ func newLiteConn(path, vfs string) (*liteConn, error) {
 }
 
 // stablePlans has a statement planned once. SQLite looks at what is bound to a LIMIT when it plans, and so would
-// compile each statement that has one anew whenever it is bound: a fifth of what a page of an archive costs.
+// compile each statement that has one anew whenever it is bound: a sixth of what a page of an archive costs.
 func (c *liteConn) stablePlans() int32 {
 	args := libc.NewVaList(int32(1), uintptr(0))
 	defer libc.Xfree(c.tls, args)

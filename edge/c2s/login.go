@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/jid"
 	"github.com/parlance-im/parlance/xmpp/sasl"
@@ -150,7 +151,9 @@ func (n *negotiation) welcome(answer []byte) error {
 	n.s.who = n.exchange.JID()
 	n.identify()
 	n.exchange = nil
-	n.pass.Leave()
+	if !n.pass.Leave() {
+		return edge.ErrCrowded
+	}
 	n.s.restart()
 	n.s.scan.Reset(stanzaLimits(n.s))
 	if answer == nil {

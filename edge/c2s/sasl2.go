@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parlance-im/parlance/edge"
 	"github.com/parlance-im/parlance/im/account"
 	"github.com/parlance-im/parlance/xmpp/elem"
 	"github.com/parlance-im/parlance/xmpp/sasl"
@@ -190,7 +191,9 @@ func (r *request) enter(ctx context.Context) error {
 	rest = r.token(ctx, who, rest)
 	s.srv.countLogin(n.mech, "success")
 	s.who = who
-	n.pass.Leave()
+	if !n.pass.Leave() {
+		return edge.ErrCrowded
+	}
 	s.scan.SetLimits(stanzaLimits(s))
 	s.step = onBind
 	out := append([]byte(nil), "<success xmlns='"+stream.SASL2Space+"'>"...)
