@@ -41,7 +41,7 @@ func Parse(uri string) (s Entry, err error) {
 	case "stuns", "turns":
 		s.Port, s.Transport = 5349, "tcp"
 	default:
-		return s, fmt.Errorf("%q does not begin with stun:, stuns:, turn: or turns:", uri)
+		return s, fmt.Errorf("%q is no stun:, stuns:, turn: or turns: address", uri)
 	}
 	rest, query, asked := strings.Cut(rest, "?")
 	if asked {
